@@ -1,0 +1,37 @@
+//! What was found after the steps decides which candidate each process type gets.
+
+use crate::contract::{Collected, PlanError};
+use crate::model::{Launch, Process};
+use crate::plan::{Candidate, Plan};
+
+pub(super) fn conclude(plan: &Plan, collected: &Collected) -> Result<Launch, PlanError> {
+    let draft = &plan.launch;
+    let processes: std::collections::BTreeMap<_, _> = draft
+        .processes
+        .iter()
+        .filter_map(|(name, candidates)| {
+            let argv = candidates.iter().find_map(|candidate| choose(candidate, collected))?;
+            Some((name.clone(), Process { argv }))
+        })
+        .collect();
+    if processes.is_empty() {
+        return Err(PlanError::NoProcess);
+    }
+    let ports: Vec<_> = draft.ports.iter().filter(|port| processes.contains_key(&port.process)).cloned().collect();
+    Ok(Launch {
+        health: draft.health.clone().filter(|health| ports.iter().any(|port| port.name == health.port)),
+        ports,
+        processes,
+        env: draft.env.clone(),
+        user: draft.user.clone(),
+        dir: draft.dir.clone(),
+    })
+}
+
+fn choose(candidate: &Candidate, collected: &Collected) -> Option<Vec<String>> {
+    if candidate.built.is_empty() {
+        return Some(candidate.argv.clone());
+    }
+    let path = candidate.built.iter().find_map(|pattern| collected.found.get(pattern)?.first())?;
+    Some(candidate.argv.iter().map(|word| word.replace("{{built}}", path)).collect())
+}

@@ -1,0 +1,42 @@
+//! Contract `command`: the base says which steps are run on the source and how the result is started.
+//!
+//! ```text
+//! spec.rs      what stands in base.toml
+//! when.rs      conditions, and the templates that they fill
+//! planning.rs  spec + source -> plan
+//! conclude.rs  plan + what was found afterwards -> launch
+//! ```
+
+mod conclude;
+mod planning;
+mod spec;
+#[cfg(test)]
+mod tests;
+mod when;
+
+pub use spec::{
+    CacheSpec, CommandSpec, Kind, Moment, OneOrMany, Parameter, ProcessSpec, Require, SourceAs, SourceSpec, StepSpec,
+    WhenSpec,
+};
+
+use super::{Collected, Contract, PlanError, Request};
+use crate::model::{Launch, SourceView};
+use crate::plan::Plan;
+
+impl Contract for CommandSpec {
+    fn name(&self) -> &'static str {
+        "command"
+    }
+
+    fn reads(&self, source: &SourceView) -> Vec<String> {
+        planning::reads(self, source)
+    }
+
+    fn plan(&self, request: &Request<'_>) -> Result<Plan, PlanError> {
+        planning::plan(self, request)
+    }
+
+    fn conclude(&self, plan: &Plan, collected: &Collected) -> Result<Launch, PlanError> {
+        conclude::conclude(plan, collected)
+    }
+}

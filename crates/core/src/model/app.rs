@@ -1,0 +1,86 @@
+//! `till.toml` in the source: what an app may say of itself. Optional, normally a few lines.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::name::{AppName, BaseRef};
+use crate::plan::LimitsFile;
+use crate::words::explain_toml;
+
+/// The file's name, at the root of the source.
+pub const FILE: &str = "till.toml";
+
+/// What stands in a `till.toml`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AppFile {
+    /// The app's name; by default the directory's or repository's.
+    pub name: Option<AppName>,
+    /// The base that prepares it.
+    pub base: Option<BaseRef>,
+    /// Values for the parameters that the base declares.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
+    /// Environment of build and run.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Process types and their commands: a string for the shell, or an argv list.
+    #[serde(default)]
+    pub processes: BTreeMap<String, Command>,
+    /// Limits of the build.
+    #[serde(default)]
+    pub limits: LimitsFile,
+}
+
+/// A command: one string, run by the contract's shell, or an argv list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Command {
+    /// Run by the shell.
+    Line(String),
+    /// Run as it is.
+    Argv(Vec<String>),
+}
+
+impl Command {
+    /// As argv, with `shell` before a line.
+    pub fn argv(&self, shell: &[String]) -> Vec<String> {
+        match self {
+            Self::Argv(argv) => argv.clone(),
+            Self::Line(line) => shell.iter().cloned().chain([line.clone()]).collect(),
+        }
+    }
+}
+
+/// A `till.toml` that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot read till.toml of the source:\n{0}")]
+pub struct BadAppFile(pub String);
+
+impl AppFile {
+    /// Reads the text of a `till.toml`.
+    pub fn parse(text: &str) -> Result<Self, BadAppFile> {
+        toml::from_str(text).map_err(|error| BadAppFile(explain_toml(&error)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line_and_the_nearest() {
+        let error = AppFile::parse("base = \"python\"\n[enf]\nA = \"1\"\n").unwrap_err();
+        assert!(error.0.contains("line 2"), "{error}");
+        assert!(error.0.contains("did you mean `env`"), "{error}");
+    }
+
+    #[test]
+    fn a_command_is_a_line_or_a_list() {
+        let app = AppFile::parse("[processes]\nweb = \"run $PORT\"\njob = [\"a\", \"b c\"]\n").unwrap();
+        let shell = ["sh".to_owned(), "-c".to_owned()];
+        assert_eq!(app.processes["web"].argv(&shell), ["sh", "-c", "run $PORT"]);
+        assert_eq!(app.processes["job"].argv(&shell), ["a", "b c"]);
+    }
+}

@@ -1,0 +1,65 @@
+//! What we write into an image of ours so that it travels with it: one label of the image's config, in JSON, which any
+//! OCI tool keeps as it is.
+
+use serde::{Deserialize, Serialize};
+
+use super::base::BaseSpec;
+use super::launch::Launch;
+use super::name::{AppName, BaseName};
+use super::source::CommitId;
+use crate::digest::{Digest, ManifestDigest, PlanDigest};
+
+/// The label that holds an [`ArtifactLabel`].
+pub const ARTIFACT_LABEL: &str = "io.tillage.artifact";
+/// The label that holds a [`BaseLabel`].
+pub const BASE_LABEL: &str = "io.tillage.base";
+
+/// A base's version: what prepared an artifact, or what lies below another base.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BaseVersion {
+    /// The base.
+    pub name: BaseName,
+    /// Its version's number, on the machine that made it.
+    pub version: u32,
+    /// Its image.
+    pub digest: ManifestDigest,
+}
+
+/// What an artifact says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArtifactLabel {
+    /// Of this structure: 1.
+    pub version: u32,
+    /// The app.
+    pub app: AppName,
+    /// The contract by which it was prepared.
+    pub contract: String,
+    /// The base that prepared it.
+    pub base: BaseVersion,
+    /// The commit, where the source was one.
+    pub commit: Option<CommitId>,
+    /// The work tree had changes beyond the commit.
+    pub dirty: bool,
+    /// The source's tree.
+    pub source: Digest,
+    /// The plan that was followed.
+    pub plan: PlanDigest,
+    /// How it is started.
+    pub launch: Launch,
+}
+
+/// What a base says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BaseLabel {
+    /// Of this structure: 1.
+    pub version: u32,
+    /// Its `base.toml`.
+    pub spec: BaseSpec,
+    /// The base below, where there is one.
+    pub from: Option<BaseVersion>,
+    /// The plan that was followed.
+    pub plan: PlanDigest,
+}

@@ -1,0 +1,132 @@
+//! Port: a place where a plan is carried out. Container now; virtual machines later.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::digest::{BlobDigest, DiffId};
+use crate::fault::Failure;
+use crate::id::InstanceId;
+use crate::plan::{Bootstrap, Injection, Limits, Step};
+
+/// One layer of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// Of its tar.
+    pub diff_id: DiffId,
+    /// Of the stored bytes.
+    pub blob: BlobDigest,
+    /// Stored bytes.
+    pub size: u64,
+    /// The image spec's name of its form, e.g. `application/vnd.oci.image.layer.v1.tar+zstd`.
+    pub media_type: String,
+}
+
+/// A directory of the host that is mounted into an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// On the host.
+    pub host: PathBuf,
+    /// Inside.
+    pub path: String,
+    /// Whose it is inside: a name in its `/etc/passwd`, or a number.
+    pub owner: String,
+}
+
+/// With what an instance is opened.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// Chosen by who opens it, and written down before.
+    pub id: InstanceId,
+    /// The image, lowest layer first; empty for an instance that has nothing yet.
+    pub layers: Vec<Layer>,
+    /// Caches.
+    pub mounts: Vec<Mount>,
+    /// What it may use.
+    pub limits: Limits,
+    /// Seconds since 1970: `SOURCE_DATE_EPOCH` of its steps.
+    pub epoch: u64,
+}
+
+/// Where an environment's instances come from.
+#[async_trait]
+pub trait Environment: Send + Sync {
+    /// Its name in plans, e.g. `container`.
+    fn name(&self) -> &'static str;
+
+    /// A new instance of an image.
+    async fn open(&self, opening: Opening) -> Result<Box<dyn Instance>, Failure>;
+
+    /// Removes what instances left behind whose opener is dead. Answers how many.
+    async fn sweep(&self) -> Result<usize, Failure>;
+}
+
+/// An instance in which a preparation happens. Dropped without a snapshot it is killed and removed.
+#[async_trait]
+pub trait Instance: Send {
+    /// Puts files into the instance. `content` is a tar archive whose paths are relative to the place.
+    async fn inject(&mut self, what: &Injection, content: &Path) -> Result<(), Failure>;
+
+    /// Runs a command and waits for it and all that it started.
+    async fn run(&mut self, step: &Step, log: &mut dyn LogSink) -> Result<Exit, Failure>;
+
+    /// The same, and then forgets whatever the command wrote.
+    async fn trial(&mut self, step: &Step, log: &mut dyn LogSink) -> Result<Exit, Failure>;
+
+    /// The paths that each of these patterns finds; `*` may stand in any part.
+    async fn find(&mut self, patterns: &[String]) -> Result<crate::contract::Collected, Failure>;
+
+    /// What was written since the instance was opened, as a layer. By value: there is no step after it.
+    async fn snapshot(self: Box<Self>, capture: &Capture) -> Result<Layer, Failure>;
+}
+
+/// Makes systems from packages.
+#[async_trait]
+pub trait Bootstrapper: Send + Sync {
+    /// Writes the system as one tar archive to `into`, no time in it later than `epoch`.
+    async fn bootstrap(
+        &self,
+        system: &Bootstrap,
+        epoch: u64,
+        into: &Path,
+        log: &mut dyn LogSink,
+    ) -> Result<(), Failure>;
+}
+
+/// What a snapshot takes.
+#[derive(Debug, Clone, Default)]
+pub struct Capture {
+    /// Removed before; `*` in the last part.
+    pub remove: Vec<String>,
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exit {
+    /// What it was.
+    pub evidence: Evidence,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// What ended a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// Its own end, with this code (128 + n after signal n).
+    Code(u8),
+    /// It ended badly, and its processes had used more memory than allowed.
+    OutOfMemory,
+    /// It ended badly, and it could start no further processes.
+    OutOfPids,
+    /// It was killed: it wrote more than allowed.
+    OutOfDisk,
+    /// It was killed: it took too long.
+    OutOfTime,
+}
+
+/// Where the output of commands goes.
+pub trait LogSink: Send {
+    /// Some bytes of standard output or error, as they came.
+    fn write(&mut self, bytes: &[u8]);
+}

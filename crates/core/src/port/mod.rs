@@ -1,0 +1,10 @@
+//! Ports: everything outside is reached through one of these. Few methods each; they speak in paths and digests, not in
+//! streams, because the tools behind them work on files.
+
+mod instance;
+mod runner;
+mod source;
+
+pub use instance::{Bootstrapper, Capture, Environment, Evidence, Exit, Instance, Layer, LogSink, Mount, Opening};
+pub use runner::{Observed, RunRequest, Runner, Started};
+pub use source::SourceTree;

@@ -1,0 +1,23 @@
+//! Port: source code, at one state that does not change while it is used.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+
+use crate::fault::Failure;
+use crate::model::SourceView;
+use crate::model::source::{Notice, SourceFile};
+
+/// Source code at one state.
+#[async_trait]
+pub trait SourceTree: Send + Sync {
+    /// The names of all files, no texts. Fails with the caller's fault for a revision that does not exist.
+    async fn view(&self) -> Result<SourceView, Failure>;
+
+    /// The text of a few files (of a symlink: where it leads), each at most 1 MiB.
+    async fn texts(&self, files: &[SourceFile]) -> Result<std::collections::BTreeMap<String, String>, Failure>;
+
+    /// Writes those files as one tar archive to `into`: sorted, owner 0, times of `epoch`. Fails when a file is no longer
+    /// what its `content` says. Answers with what a reader of the archive should know.
+    async fn archive(&self, files: &[SourceFile], epoch: u64, into: &Path) -> Result<Vec<Notice>, Failure>;
+}

@@ -1,0 +1,310 @@
+//! Recipe `debian`: a suite and a list of packages, or packages on top of another base; extra files; commands.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{FoundFile, Ground, Recipe};
+use crate::model::BaseRef;
+use crate::plan::{
+    self, Bootstrap, Cache, Deed, ExtraFile, Injection, LaunchDraft, Limits, Network, Place, Plan, Reuse, Selection,
+    Stage, Step,
+};
+
+/// Only `debian` so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Debian packages.
+    Debian,
+}
+
+/// The `[recipe]` of a `base.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DebianSpec {
+    /// Which recipe this is.
+    pub kind: Kind,
+    /// Another base to build upon.
+    pub from: Option<BaseRef>,
+    /// The suite, without `from`.
+    pub suite: Option<String>,
+    /// Which of the machine's archives are used, without `from`.
+    #[serde(default = "all_archives")]
+    pub archives: Vec<Archive>,
+    /// Packages by name.
+    #[serde(default)]
+    pub packages: Vec<String>,
+    /// Recommended packages too.
+    #[serde(default)]
+    pub recommends: bool,
+    /// Extra files.
+    #[serde(default)]
+    pub file: Vec<FileSpec>,
+    /// Argv lists, run as root after packages and files.
+    #[serde(default)]
+    pub commands: Vec<Vec<String>>,
+}
+
+/// A part of the Debian archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Archive {
+    /// The suite as it was released.
+    Release,
+    /// `SUITE-updates`.
+    Updates,
+    /// `SUITE-security`.
+    Security,
+}
+
+impl Archive {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Updates => "updates",
+            Self::Security => "security",
+        }
+    }
+}
+
+fn all_archives() -> Vec<Archive> {
+    vec![Archive::Release, Archive::Updates, Archive::Security]
+}
+
+/// A file or directory of the base's folder that goes into the image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileSpec {
+    /// In the folder.
+    pub source: String,
+    /// In the image.
+    pub path: String,
+    /// Octal permission bits.
+    #[serde(default = "plain_mode")]
+    pub mode: String,
+}
+
+fn plain_mode() -> String {
+    "0644".to_owned()
+}
+
+impl DebianSpec {
+    /// What contradicts itself, in one sentence.
+    pub fn check(&self) -> Result<(), String> {
+        match (&self.from, &self.suite) {
+            (None, None) => return Err("recipe: either `from` or `suite` must be given".to_owned()),
+            (Some(_), Some(_)) => return Err("recipe: `from` and `suite` exclude each other".to_owned()),
+            _ => {}
+        }
+        if let Some(name) = self.packages.iter().find(|name| !is_package(name)) {
+            return Err(format!("recipe: `{name}` is not a package's name"));
+        }
+        if let Some(suite) = self.suite.iter().find(|suite| !is_package(suite)) {
+            return Err(format!("recipe: `{suite}` is not a suite's name"));
+        }
+        for file in &self.file {
+            mode(file)?;
+            if file.source.split('/').any(|part| part == "..") || file.source.starts_with('/') {
+                return Err(format!("recipe: `{}` is not inside the base's folder", file.source));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Package names, with `=version` or `/suite` or `:arch` after them; never an option.
+fn is_package(name: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"+-.:~=/_".contains(&b);
+    name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric()) && name.bytes().all(allowed)
+}
+
+fn mode(file: &FileSpec) -> Result<u32, String> {
+    u32::from_str_radix(&file.mode, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o7777)
+        .ok_or_else(|| format!("recipe: mode `{}` of `{}` is not octal", file.mode, file.source))
+}
+
+/// No server reads manuals and translations. The directories of manuals stay: packages link into them.
+const EXCLUDED: [&str; 2] = ["/usr/share/man/*/*", "/usr/share/locale/*"];
+
+impl Recipe for DebianSpec {
+    fn name(&self) -> &'static str {
+        "debian"
+    }
+
+    fn reads(&self) -> Vec<String> {
+        self.file.iter().map(|file| file.source.clone()).collect()
+    }
+
+    fn plan(&self, ground: &Ground<'_>) -> Result<Plan, String> {
+        let mut deeds = match &self.suite {
+            Some(suite) => vec![Deed::Bootstrap(self.bootstrap(suite))],
+            None => self.install(),
+        };
+        deeds.extend(self.files(ground.files)?);
+        for (number, argv) in self.commands.iter().enumerate() {
+            deeds.push(Deed::Run(root_step(&format!("command {}", number + 1), argv.clone(), Network::None)));
+        }
+        Ok(Plan {
+            version: plan::VERSION,
+            contract: "recipe/debian".to_owned(),
+            environment: ground.environment.to_owned(),
+            base: ground.from.map(|from| from.digest.clone()),
+            source: None,
+            stages: vec![Stage { name: "image".to_owned(), reuse: Reuse::Never, epoch: ground.epoch, deeds }],
+            test: None,
+            finish: Vec::new(),
+            caches: apt_caches(),
+            remove: leftovers(),
+            collect: Vec::new(),
+            limits: Limits::default(),
+            launch: LaunchDraft { user: "root".to_owned(), dir: "/".to_owned(), ..LaunchDraft::default() },
+        })
+    }
+}
+
+impl DebianSpec {
+    fn bootstrap(&self, suite: &str) -> Bootstrap {
+        Bootstrap {
+            suite: suite.to_owned(),
+            archives: self.archives.iter().map(|archive| archive.as_str().to_owned()).collect(),
+            packages: self.packages.clone(),
+            recommends: self.recommends,
+            exclude: EXCLUDED.map(str::to_owned).to_vec(),
+        }
+    }
+
+    /// Packages on top of another base, by its own apt.
+    fn install(&self) -> Vec<Deed> {
+        if self.packages.is_empty() {
+            return Vec::new();
+        }
+        let apt = |verb: &[&str]| -> Vec<String> {
+            let options = ["apt-get", "-q", "-o", "Dpkg::Use-Pty=0", "-o", "APT::Sandbox::User=root"];
+            options.iter().chain(verb).map(|word| (*word).to_owned()).collect()
+        };
+        let recommends = if self.recommends { "--install-recommends" } else { "--no-install-recommends" };
+        let mut install = apt(&["install", "--yes", recommends, "--"]);
+        install.extend(self.packages.clone());
+        vec![
+            Deed::Run(root_step("package lists", apt(&["update"]), Network::Egress)),
+            Deed::Run(root_step("packages", install, Network::Egress)),
+        ]
+    }
+
+    fn files(&self, found: &[FoundFile]) -> Result<Option<Deed>, String> {
+        let mut files = Vec::new();
+        for spec in &self.file {
+            let below = format!("{}/", spec.source.trim_end_matches('/'));
+            let mut matched = false;
+            for file in found {
+                let path = match file.path.strip_prefix(&below) {
+                    Some(rest) => format!("{}/{rest}", spec.path.trim_end_matches('/')),
+                    None if file.path == spec.source => spec.path.clone(),
+                    None => continue,
+                };
+                matched = true;
+                files.push(ExtraFile {
+                    source: file.path.clone(),
+                    path,
+                    mode: mode(spec)?,
+                    digest: file.digest.clone(),
+                });
+            }
+            if !matched {
+                return Err(format!("recipe: there is no file `{}` in the base's folder", spec.source));
+            }
+        }
+        Ok((!files.is_empty()).then(|| {
+            Deed::Inject(Injection {
+                what: Selection::Extra(files),
+                place: Place::Dir("/".to_owned()),
+                owner: Some("root".to_owned()),
+            })
+        }))
+    }
+}
+
+fn root_step(name: &str, argv: Vec<String>, network: Network) -> Step {
+    Step {
+        name: name.to_owned(),
+        argv,
+        env: BTreeMap::from(
+            [
+                ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+                ("DEBIAN_FRONTEND", "noninteractive"),
+                ("LANG", "C.UTF-8"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        ),
+        dir: "/".to_owned(),
+        user: "root".to_owned(),
+        network,
+    }
+}
+
+/// What apt downloads is kept for the next making, and never in a layer.
+fn apt_caches() -> Vec<Cache> {
+    [("apt-lists", "/var/lib/apt/lists"), ("apt-archives", "/var/cache/apt")]
+        .map(|(name, path)| Cache { name: name.to_owned(), path: path.to_owned(), owner: "root".to_owned() })
+        .to_vec()
+}
+
+/// What packages leave behind that differs from one making to the next, and is of no use.
+fn leftovers() -> Vec<String> {
+    [
+        "/var/log/apt/*",
+        "/var/log/dpkg.log",
+        "/var/log/alternatives.log",
+        "/var/log/bootstrap.log",
+        "/var/log/fontconfig.log",
+        "/var/cache/ldconfig/aux-cache",
+        "/var/cache/debconf/*-old",
+        "/var/lib/dpkg/*-old",
+        "/etc/.pwd.lock",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::lint;
+
+    fn spec(text: &str) -> DebianSpec {
+        toml::from_str(&format!("kind = \"debian\"\n{text}")).unwrap()
+    }
+
+    #[test]
+    fn contradictions_are_named() {
+        for (text, part) in [
+            ("", "either `from` or `suite`"),
+            ("from = \"debian\"\nsuite = \"bookworm\"", "exclude each other"),
+            ("suite = \"bookworm\"\npackages = [\"--allow-x\"]", "not a package's name"),
+            ("suite = \"../x\"", "not a suite's name"),
+            ("suite = \"a\"\n[[file]]\nsource = \"../x\"\npath = \"/x\"", "not inside"),
+            ("suite = \"a\"\n[[file]]\nsource = \"x\"\npath = \"/x\"\nmode = \"rwx\"", "not octal"),
+        ] {
+            let error = spec(text).check().unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_directory_of_files_is_copied_whole() {
+        let spec = spec("suite = \"bookworm\"\n[[file]]\nsource = \"files\"\npath = \"/opt/x\"\nmode = \"0755\"");
+        let found = |path: &str| FoundFile { path: path.to_owned(), digest: Digest::of(b"") };
+        let files = [found("files/a"), found("files/b/c"), found("filesystem")];
+        let plan = spec.plan(&Ground { from: None, epoch: 0, files: &files, environment: "container" }).unwrap();
+        assert_eq!(lint(&plan), []);
+        let Deed::Inject(injection) = &plan.stages[0].deeds[1] else { panic!("{plan:?}") };
+        let Selection::Extra(files) = &injection.what else { panic!("{injection:?}") };
+        let paths: Vec<_> = files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["/opt/x/a", "/opt/x/b/c"]);
+    }
+
+    use crate::digest::Digest;
+}

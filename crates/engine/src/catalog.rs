@@ -1,0 +1,157 @@
+//! What there is, found by what people type.
+
+use serde::Serialize;
+use till_core::model::artifact::{ARTIFACT_LABEL, BASE_LABEL};
+use till_core::model::{ArtifactLabel, BaseLabel, BaseRef};
+use till_core::words::nearest;
+use till_core::{Failure, Fault, ManifestDigest};
+use till_image::Image;
+use till_ledger::{ArtifactFact, BaseFact};
+
+use crate::{Engine, unknown};
+
+/// A base with its image.
+#[derive(Debug, Clone)]
+pub struct BaseEntry {
+    /// What the ledger knows.
+    pub fact: BaseFact,
+    /// Its image.
+    pub image: Image,
+    /// What it says of itself.
+    pub label: BaseLabel,
+}
+
+/// An artifact with its image.
+#[derive(Debug, Clone)]
+pub struct ArtifactEntry {
+    /// What the ledger knows.
+    pub fact: ArtifactFact,
+    /// Its image.
+    pub image: Image,
+    /// What it says of itself.
+    pub label: ArtifactLabel,
+}
+
+fn label<T: for<'a> serde::Deserialize<'a>>(image: &Image, key: &str) -> Result<T, Failure> {
+    let damaged = |why: String| {
+        Failure::new(Fault::House, format!("the image {} is not as we made it: {why}", image.manifest.short()))
+    };
+    let text = image.config.labels.get(key).ok_or_else(|| damaged(format!("it has no label {key}")))?;
+    serde_json::from_str(text).map_err(|error| damaged(error.to_string()))
+}
+
+/// A label's text.
+pub(crate) fn written<T: Serialize>(label: &T) -> String {
+    serde_json::to_string(label).unwrap_or_default()
+}
+
+impl Engine {
+    /// The base that is meant.
+    pub async fn base(&self, wanted: &BaseRef) -> Result<BaseEntry, Failure> {
+        let Some(fact) = self.ledger.base(wanted).await? else {
+            return Err(self.unknown_base(wanted).await?);
+        };
+        let image = till_image::load(&self.store, &fact.version.digest)?;
+        Ok(BaseEntry { label: label(&image, BASE_LABEL)?, image, fact })
+    }
+
+    async fn unknown_base(&self, wanted: &BaseRef) -> Result<Failure, Failure> {
+        let bases = self.ledger.bases().await?;
+        let same: Vec<_> = bases.iter().filter(|base| base.version.name == wanted.name).collect();
+        if let (Some(first), Some(last)) = (same.first(), same.last()) {
+            let has = format!("it has versions {} to {}", first.version.version, last.version.version);
+            return Ok(unknown(format!("the base `{}` has no version `{wanted}`", wanted.name), &has));
+        }
+        let near = nearest(wanted.name.as_str(), bases.iter().map(|base| base.version.name.as_str()));
+        let hint = match near {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!(
+                "`till base list` shows what there is; `till base build bases/{}` makes it, if its recipe is there",
+                wanted.name
+            ),
+        };
+        Ok(unknown(format!("there is no base `{}`", wanted.name), &hint))
+    }
+
+    /// All versions of all bases.
+    pub async fn bases(&self) -> Result<Vec<BaseEntry>, Failure> {
+        let mut entries = Vec::new();
+        for fact in self.ledger.bases().await? {
+            let image = till_image::load(&self.store, &fact.version.digest)?;
+            entries.push(BaseEntry { label: label(&image, BASE_LABEL)?, image, fact });
+        }
+        Ok(entries)
+    }
+
+    /// Forgets a version of a base. Its layers go with the next `gc`, as far as nothing else has them.
+    pub async fn remove_base(&self, wanted: &BaseRef) -> Result<BaseFact, Failure> {
+        let entry = self.base(wanted).await?;
+        let version = &entry.fact.version;
+        let above = self
+            .bases()
+            .await?
+            .into_iter()
+            .find(|other| other.label.from.as_ref().is_some_and(|from| from.digest == version.digest));
+        if let Some(above) = above {
+            let above = &above.fact.version;
+            return Err(Failure::new(
+                Fault::Caller,
+                format!("the base {}@{} is made from it", above.name, above.version),
+            )
+            .hint("remove that first"));
+        }
+        self.ledger.remove_base(version).await?;
+        Ok(entry.fact)
+    }
+
+    fn artifact_entry(&self, fact: ArtifactFact) -> Result<ArtifactEntry, Failure> {
+        let image = till_image::load(&self.store, &fact.digest)?;
+        Ok(ArtifactEntry { label: label(&image, ARTIFACT_LABEL)?, image, fact })
+    }
+
+    /// The artifact that is meant: a digest, its first hex digits, or an app's name for its newest.
+    pub async fn artifact(&self, wanted: &str) -> Result<ArtifactEntry, Failure> {
+        let artifacts = self.ledger.artifacts().await?;
+        let hex = wanted.strip_prefix("sha256:").unwrap_or(wanted);
+        if let Some(fact) = artifacts.iter().find(|fact| fact.app.as_str() == wanted) {
+            return self.artifact_entry(fact.clone());
+        }
+        let is_hex = hex.len() >= 4 && hex.bytes().all(|b| b.is_ascii_hexdigit());
+        let mut found: Vec<_> = artifacts.iter().filter(|fact| is_hex && fact.digest.hex().starts_with(hex)).collect();
+        found.dedup_by(|a, b| a.digest == b.digest);
+        match found.as_slice() {
+            [fact] => self.artifact_entry((*fact).clone()),
+            [] => {
+                let near = nearest(wanted, artifacts.iter().map(|fact| fact.app.as_str()));
+                let hint = near.map_or_else(
+                    || "`till artifact list` shows what there is".to_owned(),
+                    |name| format!("did you mean `{name}`?"),
+                );
+                Err(unknown(format!("there is no artifact `{wanted}`"), &hint))
+            }
+            many => Err(unknown(
+                format!("`{wanted}` is the beginning of {} artifacts", many.len()),
+                "give more of its digits",
+            )),
+        }
+    }
+
+    /// All artifacts, the newest first.
+    pub async fn artifacts(&self) -> Result<Vec<ArtifactEntry>, Failure> {
+        let facts = self.ledger.artifacts().await?;
+        facts.into_iter().map(|fact| self.artifact_entry(fact)).collect()
+    }
+
+    /// Forgets an artifact that nothing runs.
+    pub async fn remove_artifact(&self, wanted: &str) -> Result<ManifestDigest, Failure> {
+        let entry = self.artifact(wanted).await?;
+        let digest = entry.fact.digest;
+        if let Some(instance) = self.ledger.instances().await?.into_iter().find(|instance| instance.artifact == digest)
+        {
+            return Err(Failure::new(Fault::Caller, format!("{} runs it", instance.id))
+                .hint(format!("till stop {}", instance.id)));
+        }
+        self.ledger.remove_artifact(&digest).await?;
+        Ok(digest)
+    }
+}

@@ -1,0 +1,129 @@
+//! What nothing needs any more goes: `gc` on demand, and the sweep of what the dead left behind at every start.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use till_core::id::PreparationId;
+use till_core::{Digest, Failure, Fault};
+
+use crate::Engine;
+use crate::lock::{self, Lock, Sharing};
+
+/// What was removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Collection {
+    /// Blobs of images.
+    pub blobs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Unpacked layers.
+    pub trees: u64,
+    /// Layers that could have been taken again.
+    pub layers: u64,
+}
+
+/// What the dead had left behind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Swept {
+    /// Instances.
+    pub instances: usize,
+    /// Half-written blobs and archives.
+    pub files: usize,
+    /// Preparations that never ended.
+    pub preparations: usize,
+}
+
+/// A directory for the archives of one preparation; it goes with its handle, or with the sweep when its owner died.
+pub(crate) struct Staging {
+    path: PathBuf,
+    _lock: Lock,
+}
+
+impl Staging {
+    pub(crate) fn path(&self) -> PathBuf {
+        self.path.clone()
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+impl Engine {
+    pub(crate) fn staging(&self, id: &PreparationId) -> Result<Staging, Failure> {
+        let path = self.folder(&format!("staging/{id}"))?;
+        match lock::try_take(&path, "lock", Sharing::Alone)? {
+            Some(lock) => Ok(Staging { path, _lock: lock }),
+            None => Err(Failure::new(Fault::House, format!("preparation {id} is carried out already"))),
+        }
+    }
+
+    /// Removes what the dead left behind. Done at every start; safe while others work.
+    pub async fn sweep(&self) -> Result<Swept, Failure> {
+        let mut swept =
+            Swept { instances: self.environment.sweep().await?, files: self.store.sweep()?, preparations: 0 };
+        for unended in self.ledger.unended().await? {
+            let path = self.data.join("staging").join(unended.id.as_str());
+            // Between being written down and having a staging directory a preparation holds none; it is young then.
+            let young = (self.now)() - unended.began < 60;
+            let held = path.exists() && lock::try_take(&path, "lock", Sharing::Alone)?.is_none();
+            if held || (young && !path.exists()) {
+                continue;
+            }
+            if path.exists() {
+                let _ = std::fs::remove_dir_all(&path);
+                swept.files += 1;
+            }
+            self.ledger.end(&unended.id, Some("till was killed"), (self.now)()).await?;
+            swept.preparations += 1;
+        }
+        Ok(swept)
+    }
+
+    /// Removes what neither base, artifact nor instance needs. Nothing that a build needs: it waits for none, and starts
+    /// only when none runs.
+    pub async fn collect(&self) -> Result<Collection, Failure> {
+        let locks = self.folder("locks")?;
+        let Some(_alone) = lock::try_take(&locks, "gc", Sharing::Alone)? else {
+            return Err(Failure::new(Fault::Caller, "builds are running, which may need what would be removed")
+                .hint("try again when they have ended"));
+        };
+        let mut blobs: BTreeSet<Digest> = BTreeSet::new();
+        let mut trees: BTreeSet<String> = BTreeSet::new();
+        let bases = self.ledger.bases().await?.into_iter().map(|base| base.version.digest);
+        let artifacts = self.ledger.artifacts().await?.into_iter().map(|artifact| artifact.digest);
+        let running = self.ledger.instances().await?.into_iter().map(|instance| instance.artifact);
+        for manifest in bases.chain(artifacts).chain(running) {
+            if !self.store.has(&manifest) {
+                continue;
+            }
+            let image = till_image::load(&self.store, &manifest)?;
+            blobs.extend(image.layers.iter().map(|layer| layer.blob.0.clone()));
+            trees.extend(image.layers.iter().map(|layer| layer.diff_id.hex().to_owned()));
+            blobs.insert(image.config_digest);
+            blobs.insert(manifest.0);
+        }
+        let mut collection = Collection {
+            layers: self.ledger.forget_layers(&|blob| blobs.iter().any(|kept| kept.as_str() == blob)).await?,
+            ..Collection::default()
+        };
+        for (blob, _) in self.store.blobs()? {
+            if !blobs.contains(&blob) {
+                collection.bytes += self.store.remove(&blob)?;
+                collection.blobs += 1;
+            }
+        }
+        for entry in std::fs::read_dir(self.data.join("layers")).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if entry.path().is_dir() && !trees.contains(&name) {
+                std::fs::remove_dir_all(entry.path())
+                    .map_err(|error| Failure::house(format!("cannot remove the layer {name}"), error))?;
+                collection.trees += 1;
+            }
+        }
+        Ok(collection)
+    }
+}

@@ -1,0 +1,165 @@
+//! Logs of steps: kept in a file each, bounded, and shown while they come.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use serde::Serialize;
+use till_core::port::LogSink;
+
+/// How a step went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StepReport {
+    /// Its name.
+    pub name: String,
+    /// How long it took.
+    pub milliseconds: u64,
+    /// Its result was taken from an earlier time.
+    pub reused: bool,
+}
+
+/// What happens, for whoever watches.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// Something that the user should know.
+    Notice(&'a str),
+    /// We wait for something.
+    Waiting(&'a str),
+    /// A step begins.
+    Began(&'a str),
+    /// It said something.
+    Output(&'a [u8]),
+    /// It ended well.
+    Ended(&'a StepReport),
+    /// It did not.
+    Failed(&'a str),
+}
+
+/// Watches.
+pub trait Observer: Send + Sync {
+    /// Something happened.
+    fn event(&self, event: Event<'_>);
+}
+
+/// How many lines a failure shows.
+const LAST_LINES: usize = 20;
+/// The longest line that is kept for that.
+const LONGEST: usize = 400;
+
+/// The log of one step.
+pub(crate) struct Journal<'a> {
+    observer: &'a dyn Observer,
+    file: Option<File>,
+    kept: u64,
+    limit: u64,
+    /// Bytes that were not kept.
+    pub(crate) dropped: u64,
+    last: VecDeque<Vec<u8>>,
+}
+
+impl<'a> Journal<'a> {
+    pub(crate) fn new(observer: &'a dyn Observer, path: &Path, limit: u64) -> Self {
+        Self { observer, file: File::create(path).ok(), kept: 0, limit, dropped: 0, last: VecDeque::from([Vec::new()]) }
+    }
+
+    /// The last lines, as text that a terminal can be given.
+    pub(crate) fn last_lines(&self) -> Vec<String> {
+        let lines = self.last.iter().map(|line| plain(line));
+        let lines: Vec<_> = lines.filter(|line| !line.trim().is_empty()).collect();
+        lines[lines.len().saturating_sub(LAST_LINES)..].to_vec()
+    }
+
+    fn remember(&mut self, bytes: &[u8]) {
+        for (number, part) in bytes.split(|byte| *byte == b'\n').enumerate() {
+            if number > 0 {
+                self.last.push_back(Vec::new());
+                if self.last.len() > LAST_LINES * 2 {
+                    self.last.pop_front();
+                }
+            }
+            if let Some(line) = self.last.back_mut() {
+                let room = LONGEST.saturating_sub(line.len());
+                line.extend_from_slice(&part[..part.len().min(room)]);
+            }
+        }
+    }
+}
+
+impl LogSink for Journal<'_> {
+    fn write(&mut self, bytes: &[u8]) {
+        // Only the last lines of a flood can matter: what is far longer than they are need not be looked at whole.
+        let look = LAST_LINES * 2 * LONGEST;
+        self.remember(&bytes[bytes.len().saturating_sub(look)..]);
+        let room = usize::try_from(self.limit.saturating_sub(self.kept)).unwrap_or(usize::MAX);
+        let kept = &bytes[..bytes.len().min(room)];
+        self.kept += kept.len() as u64;
+        self.dropped += (bytes.len() - kept.len()) as u64;
+        if kept.is_empty() {
+            return;
+        }
+        if let Some(file) = &mut self.file {
+            let _ = file.write_all(kept);
+        }
+        self.observer.event(Event::Output(kept));
+    }
+}
+
+/// Text without what would move a terminal's cursor, change its colours or hide something: control characters and the
+/// bidirectional ones; what is not UTF-8 is shown as such. Of a progress line only its last state.
+pub fn plain(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(line);
+    let text = text.trim_end_matches('\r').rsplit('\r').next().unwrap_or_default();
+    let mut plain = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        match c {
+            // ECMA-48: ESC [ parameters final
+            '\u{1b}' if characters.peek() == Some(&'[') => {
+                characters.next();
+                while characters.next_if(|c| !('@'..='~').contains(c)).is_some() {}
+                characters.next();
+            }
+            '\t' => plain.push(' '),
+            c if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {}
+            c => plain.push(c),
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Silent;
+    impl Observer for Silent {
+        fn event(&self, _: Event<'_>) {}
+    }
+
+    #[test]
+    fn a_flood_is_bounded_and_its_end_is_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let mut journal = Journal::new(&Silent, &path, 1000);
+        for number in 0..10_000 {
+            journal.write(format!("line {number}\n").as_bytes());
+        }
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 1000);
+        assert!(journal.dropped > 80_000);
+        assert_eq!(journal.last_lines().last().unwrap(), "line 9999");
+        assert_eq!(journal.last_lines().len(), LAST_LINES);
+    }
+
+    #[test]
+    fn nothing_in_a_log_reaches_the_terminal_as_a_command() {
+        for (bytes, text) in [
+            (b"\x1b[31mred\x1b[0m".as_slice(), "red"),
+            (b"10%\r50%\r100%", "100%"),
+            (b"\x07\x00a\xffb", "a\u{fffd}b"),
+            ("a\u{202e}b".as_bytes(), "ab"),
+        ] {
+            assert_eq!(plain(bytes), text);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Movement: carries plans out through ports, and writes down what came of it. It names no technology.
+//!
+//! ```text
+//! mill.rs      the one mill: a plan becomes layers
+//! prepare.rs   source + base -> artifact
+//! recreate.rs  recipe -> base
+//! run.rs       artifacts that run
+//! catalog.rs   what there is: bases and artifacts, found by what people type
+//! collect.rs   gc, and the sweep at start
+//! journal.rs   logs of steps: kept, bounded, shown
+//! lock.rs      who may do what at the same time
+//! ```
+
+mod catalog;
+mod collect;
+mod journal;
+mod lock;
+mod mill;
+mod prepare;
+mod recreate;
+mod run;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use till_core::port::{Bootstrapper, Environment, Runner};
+use till_core::{Failure, Fault};
+use till_image::Store;
+use till_ledger::Ledger;
+
+pub use catalog::{ArtifactEntry, BaseEntry};
+pub use collect::{Collection, Swept};
+pub use journal::{Event, Observer, StepReport, plain};
+pub use prepare::{Built, Planned, Wish};
+pub use recreate::Made;
+pub use run::{InstanceEntry, RunWish};
+
+/// Everything that work needs, wired by till.
+#[derive(Clone)]
+pub struct Engine {
+    /// Where everything is kept.
+    pub data: PathBuf,
+    /// Facts.
+    pub ledger: Ledger,
+    /// Images.
+    pub store: Store,
+    /// Where plans are carried out.
+    pub environment: Arc<dyn Environment>,
+    /// What makes systems from packages.
+    pub bootstrapper: Arc<dyn Bootstrapper>,
+    /// What runs artifacts.
+    pub runner: Arc<dyn Runner>,
+    /// Seconds since 1970, now.
+    pub now: fn() -> i64,
+}
+
+impl Engine {
+    /// A folder of the data directory, made when missing.
+    fn folder(&self, name: &str) -> Result<PathBuf, Failure> {
+        let path = self.data.join(name);
+        std::fs::create_dir_all(&path)
+            .map_err(|error| Failure::house(format!("cannot make `{}`", path.display()), error))?;
+        Ok(path)
+    }
+}
+
+/// 128 bits for an id that sorts by time.
+fn new_bits() -> u128 {
+    uuid::Uuid::now_v7().as_u128()
+}
+
+/// Something that a command named does not exist.
+fn unknown(what: String, hint: &str) -> Failure {
+    Failure::new(Fault::Caller, what).hint(hint)
+}

@@ -1,0 +1,152 @@
+//! Artifacts that run.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use till_core::id::InstanceId;
+use till_core::plan::Limits;
+use till_core::port::{Observed, RunRequest};
+use till_core::words::{list, nearest};
+use till_core::{Failure, Fault};
+use till_ledger::InstanceFact;
+
+use crate::lock::{self, Sharing};
+use crate::{Engine, new_bits, unknown};
+
+/// What the user asked for.
+#[derive(Debug, Clone)]
+pub struct RunWish {
+    /// Which artifact.
+    pub artifact: String,
+    /// Which process type; by default `web`, or the only one.
+    pub process: Option<String>,
+    /// Which port of the host's loopback.
+    pub publish: Option<u16>,
+    /// Environment beyond the artifact's.
+    pub env: BTreeMap<String, String>,
+}
+
+/// An instance and what is known of it now.
+#[derive(Debug, Clone)]
+pub struct InstanceEntry {
+    /// What the ledger knows.
+    pub fact: InstanceFact,
+    /// What is seen.
+    pub observed: Observed,
+    /// The port's protocol is HTTP.
+    pub http: bool,
+}
+
+impl InstanceEntry {
+    /// Where it answers.
+    pub fn url(&self) -> Option<String> {
+        let scheme = if self.http { "http" } else { "tcp" };
+        self.fact.port.map(|port| format!("{scheme}://127.0.0.1:{port}/"))
+    }
+}
+
+impl Engine {
+    /// Starts an artifact and waits until it answers.
+    pub async fn run(&self, wish: &RunWish) -> Result<InstanceEntry, Failure> {
+        let locks = self.folder("locks")?;
+        let _no_gc = lock::take(&locks, "gc", Sharing::Shared, || {}).await?;
+        let entry = self.artifact(&wish.artifact).await?;
+        let mut launch = entry.label.launch;
+        let process = choose(&launch.processes, launch.default_process(), wish.process.as_deref())?;
+        launch.env.extend(wish.env.clone());
+        let port = launch.ports.iter().find(|port| port.process == process);
+        let http = port.is_some_and(|port| {
+            matches!(port.protocol, till_core::model::Protocol::Http | till_core::model::Protocol::H2c)
+        });
+        let mut fact = InstanceFact {
+            id: InstanceId::from_bits(new_bits()),
+            artifact: entry.fact.digest,
+            process: process.clone(),
+            port: None,
+            began: (self.now)(),
+        };
+        self.ledger.put_instance(&fact).await?;
+        let request = RunRequest {
+            id: fact.id.clone(),
+            layers: entry.image.layers,
+            launch,
+            process,
+            publish: wish.publish,
+            limits: Limits::default(),
+        };
+        fact.port = self.runner.start(&request).await?.port;
+        self.ledger.put_instance(&fact).await?;
+        Ok(InstanceEntry { fact, observed: Observed::Running, http })
+    }
+
+    /// All instances, the newest first. Those of which nothing is left are forgotten.
+    pub async fn instances(&self) -> Result<Vec<InstanceEntry>, Failure> {
+        let mut entries = Vec::new();
+        for fact in self.ledger.instances().await? {
+            let observed = self.runner.inspect(&fact.id).await?;
+            let young = (self.now)() - fact.began < 60;
+            if observed == Observed::Gone && !young {
+                self.ledger.remove_instance(&fact.id).await?;
+                continue;
+            }
+            let http = match self.artifact(fact.artifact.as_str()).await {
+                Ok(entry) => entry
+                    .label
+                    .launch
+                    .ports
+                    .iter()
+                    .any(|port| port.process == fact.process && port.protocol == till_core::model::Protocol::Http),
+                Err(_) => false,
+            };
+            entries.push(InstanceEntry { fact, observed, http });
+        }
+        Ok(entries)
+    }
+
+    async fn instance(&self, wanted: &str) -> Result<InstanceFact, Failure> {
+        let facts = self.ledger.instances().await?;
+        let hex = wanted.strip_prefix("inst_").unwrap_or(wanted);
+        let mut found = facts.iter().filter(|fact| {
+            hex.len() >= 4 && (fact.id.as_str().ends_with(hex) || fact.id.as_str()[5..].starts_with(hex))
+        });
+        match (found.next(), found.next()) {
+            (Some(fact), None) => Ok(fact.clone()),
+            (Some(_), Some(_)) => {
+                Err(unknown(format!("`{wanted}` names several instances"), "give the whole id; `till ps` shows it"))
+            }
+            (None, _) => Err(unknown(format!("there is no instance `{wanted}`"), "`till ps` shows what runs")),
+        }
+    }
+
+    /// Where the log of an instance is.
+    pub async fn log(&self, wanted: &str) -> Result<(InstanceFact, PathBuf), Failure> {
+        let fact = self.instance(wanted).await?;
+        let path = self.runner.log(&fact.id);
+        Ok((fact, path))
+    }
+
+    /// Stops an instance and forgets it.
+    pub async fn stop(&self, wanted: &str) -> Result<InstanceFact, Failure> {
+        let fact = self.instance(wanted).await?;
+        self.runner.stop(&fact.id).await?;
+        self.ledger.remove_instance(&fact.id).await?;
+        Ok(fact)
+    }
+}
+
+fn choose(
+    processes: &BTreeMap<String, till_core::model::Process>,
+    default: Option<&str>,
+    wanted: Option<&str>,
+) -> Result<String, Failure> {
+    let names = || processes.keys().map(String::as_str);
+    match wanted.or(default) {
+        Some(name) if processes.contains_key(name) => Ok(name.to_owned()),
+        Some(name) => {
+            let near = nearest(name, names()).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+            Err(unknown(format!("the artifact has no process `{name}`"), &format!("{near}it has: {}", list(names()))))
+        }
+        None => Err(Failure::new(Fault::Caller, "the artifact has several processes, none of them `web`")
+            .hint(format!("give --process; it has: {}", list(names())))),
+    }
+}

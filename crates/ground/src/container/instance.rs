@@ -1,0 +1,258 @@
+//! A container in which a preparation happens.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use till_core::Failure;
+use till_core::contract::Collected;
+use till_core::plan::{Injection, Network, Place, Step};
+use till_core::port::{Capture, Exit, Instance, Layer, LogSink, Mount, Opening};
+use till_image::{Packing, Unpacking, Whiteouts};
+
+use super::mounts::{Access, Bind, Overlay};
+use super::places::{self, Stubs};
+use super::seat::{Folder, lower};
+use super::spec::Seat;
+use super::step::Running;
+use super::{House, blocking, egress, io, trees, users};
+
+/// What is written here is of no one instance, and not part of what it leaves behind.
+const VOLATILE: [&str; 3] = ["/tmp/*", "/var/tmp/*", "/run/*"];
+
+pub(super) struct Container {
+    house: Arc<House>,
+    opening: Opening,
+    lower: Vec<PathBuf>,
+    /// Unmounted before the folder goes: fields are dropped in this order.
+    overlay: Option<Overlay>,
+    /// Archives that are mounted while steps run, and where.
+    archives: Vec<(PathBuf, String)>,
+    stubs: Stubs,
+    disk: DiskWatch,
+    folder: Folder,
+}
+
+impl Container {
+    pub(super) async fn open(house: Arc<House>, opening: Opening) -> Result<Self, Failure> {
+        blocking("cannot open an instance", move || {
+            let lower = lower(&house, &opening.layers)?;
+            let folder = Folder::create(&house, &opening.id)?;
+            let overlay = folder.mount(opening.id.as_str(), &lower)?;
+            Ok(Self {
+                disk: DiskWatch::new(&folder.path, opening.limits.disk.0),
+                overlay: Some(overlay),
+                house,
+                opening,
+                lower,
+                archives: Vec::new(),
+                stubs: Stubs::default(),
+                folder,
+            })
+        })
+        .await
+    }
+
+    fn root(&self) -> Result<PathBuf, Failure> {
+        match &self.overlay {
+            Some(overlay) => Ok(overlay.root()),
+            None => Err(Failure::new(till_core::Fault::House, "the instance is not mounted")),
+        }
+    }
+
+    /// Ids outside of a user inside.
+    fn owner(&self, root: &Path, name: &str) -> Result<(u32, u32), Failure> {
+        let user = users::find(root, name)?;
+        let ids = self.house.config.ids();
+        Ok((ids.outside(user.uid)?, ids.outside(user.gid)?))
+    }
+
+    /// Mounts what a step sees of the outside: caches, the source's archive, and with a network what the machine lends.
+    fn furnish(&mut self, root: &Path, step: &Step) -> Result<(Vec<Bind>, BTreeMap<String, String>), Failure> {
+        let mut binds = Vec::new();
+        for Mount { host, path, owner } in self.opening.mounts.clone() {
+            let owner = self.owner(root, &owner)?;
+            std::fs::create_dir_all(&host).map_err(io("make", &host))?;
+            std::os::unix::fs::chown(&host, Some(owner.0), Some(owner.1)).map_err(io("give away", &host))?;
+            let place = places::directory(root, &path, owner, &mut self.stubs)?;
+            binds.push(Bind::mount(&host, &place, Access::Write)?);
+        }
+        let nobody = (self.house.config.first_id, self.house.config.first_id);
+        for (archive, path) in self.archives.clone() {
+            let (above, _) = path.rsplit_once('/').unwrap_or(("", ""));
+            places::directory(root, above, nobody, &mut self.stubs)?;
+            if let Some(place) = places::file(root, &path, nobody, &mut self.stubs)? {
+                binds.push(Bind::mount(&archive, &place, Access::Read)?);
+            }
+        }
+        let mut env = BTreeMap::from([("SOURCE_DATE_EPOCH".to_owned(), self.opening.epoch.to_string())]);
+        if step.network == Network::Egress {
+            let resolver = egress::write_resolv_conf(&self.folder.path).map_err(io("write", &self.folder.path))?;
+            let lent = self.house.config.machine.files.clone();
+            let mut mounted = Vec::new();
+            for (source, path) in std::iter::once((resolver, PathBuf::from("/etc/resolv.conf")))
+                .chain(lent.into_iter().map(|path| (path.clone(), path)))
+            {
+                if let Some(place) = places::file(root, &path.to_string_lossy(), nobody, &mut self.stubs)? {
+                    binds.push(Bind::mount(&source, &place, Access::Read)?);
+                    mounted.push(path);
+                }
+            }
+            let mounted: Vec<_> = mounted.iter().map(PathBuf::as_path).collect();
+            env.extend(self.house.config.machine.variables(&mounted));
+        }
+        Ok((binds, env))
+    }
+
+    async fn run_at(&mut self, root: &Path, step: &Step, log: &mut dyn LogSink) -> Result<Exit, Failure> {
+        let (binds, env) = self.furnish(root, step)?;
+        let seat =
+            Seat { name: self.opening.id.as_str(), root, ids: self.house.config.ids(), limits: &self.opening.limits };
+        let running = Running::start(&self.house, &self.folder, &seat, step, env, &[]).await?;
+        let time = Duration::from_secs(self.opening.limits.time.0);
+        let disk = &self.disk;
+        let exit = running.wait(Some(time), || disk.is_exceeded(), log).await;
+        drop(binds);
+        Ok(exit)
+    }
+
+    /// A second overlay over what was written so far; it replaces the first while it lasts.
+    async fn run_apart(&mut self, step: &Step, log: &mut dyn LogSink) -> Result<Exit, Failure> {
+        let name = self.opening.id.as_str().to_owned();
+        let upper = self.folder.path.join("trial");
+        trees::new_root(&upper, self.house.config.ids())?;
+        let lower: Vec<_> = std::iter::once(self.folder.upper()).chain(self.lower.clone()).collect();
+        let trial = self.folder.mount_at(&name, &lower, &upper, "trial-work")?;
+        let result = self.run_at(&trial.root(), step, log).await;
+        drop(trial);
+        std::fs::remove_dir_all(&upper).map_err(io("remove", &upper))?;
+        result
+    }
+}
+
+#[async_trait]
+impl Instance for Container {
+    async fn inject(&mut self, what: &Injection, content: &Path) -> Result<(), Failure> {
+        let root = self.root()?;
+        match &what.place {
+            Place::Tar(path) => self.archives.push((content.to_owned(), path.clone())),
+            Place::Dir(path) => {
+                let owner = what.owner.as_deref().map(|name| users::find(&root, name)).transpose()?;
+                if let Some(name) = &what.owner {
+                    let outside = self.owner(&root, name)?;
+                    // Stays, even when nothing comes into it.
+                    places::directory(&root, path, outside, &mut Stubs::default())?;
+                }
+                let unpacking = Unpacking {
+                    ids: self.house.config.ids(),
+                    owner: owner.map(|user| (user.uid, user.gid)),
+                    whiteouts: Whiteouts::Refuse,
+                    limit_bytes: Some(self.opening.limits.disk.0),
+                    limit_files: None,
+                };
+                let (content, path) = (content.to_owned(), path.clone());
+                blocking("cannot put files into the instance", move || {
+                    let file = std::fs::File::open(&content).map_err(io("open", &content))?;
+                    let mut reader = std::io::BufReader::with_capacity(1 << 17, file);
+                    Ok(till_image::unpack(&mut reader, &root, &path, &unpacking).map(drop)?)
+                })
+                .await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn run(&mut self, step: &Step, log: &mut dyn LogSink) -> Result<Exit, Failure> {
+        let root = self.root()?;
+        self.run_at(&root, step, log).await
+    }
+
+    async fn trial(&mut self, step: &Step, log: &mut dyn LogSink) -> Result<Exit, Failure> {
+        self.overlay = None;
+        let result = self.run_apart(step, log).await;
+        self.overlay = Some(self.folder.mount(self.opening.id.as_str(), &self.lower)?);
+        result
+    }
+
+    async fn find(&mut self, patterns: &[String]) -> Result<Collected, Failure> {
+        let (root, patterns) = (self.root()?, patterns.to_vec());
+        blocking("cannot look into the instance", move || {
+            let mut collected = Collected::default();
+            for pattern in patterns {
+                let paths = till_image::find_matching(&root, &pattern)?;
+                collected.found.insert(pattern, paths);
+            }
+            Ok(collected)
+        })
+        .await
+    }
+
+    async fn snapshot(mut self: Box<Self>, capture: &Capture) -> Result<Layer, Failure> {
+        let capture = capture.clone();
+        blocking("cannot take a snapshot", move || {
+            let root = self.root()?;
+            for pattern in &capture.remove {
+                till_image::remove_matching(&root, pattern)?;
+            }
+            places::clear(&root, &self.stubs)?;
+            self.overlay = None;
+            let upper = self.folder.upper();
+            for pattern in VOLATILE {
+                till_image::remove_matching(&upper, pattern)?;
+            }
+            let config = &self.house.config;
+            let packing = Packing { ids: config.ids(), epoch: self.opening.epoch, compression: config.compression };
+            let packed = till_image::pack(&upper, &packing, &self.house.store)?;
+            let folder = trees::folder(&config.data)?;
+            trees::keep(&upper, &trees::path(&folder, &packed.layer.diff_id))?;
+            Ok(packed.layer)
+        })
+        .await
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        self.overlay = None;
+        let _ = std::fs::remove_dir_all(&self.folder.path);
+    }
+}
+
+/// Whether an instance has written more than it may. A look at the whole file system is cheap and says when it cannot have;
+/// only when it may have is its own tree measured.
+#[derive(Debug)]
+struct DiskWatch {
+    folder: PathBuf,
+    limit: u64,
+    used_before: u64,
+}
+
+impl DiskWatch {
+    fn new(folder: &Path, limit: u64) -> Self {
+        Self { folder: folder.to_owned(), limit, used_before: used(folder) }
+    }
+
+    fn is_exceeded(&self) -> bool {
+        used(&self.folder).saturating_sub(self.used_before) > self.limit && measure(&self.folder) > self.limit
+    }
+}
+
+/// Bytes used on the file system of a path.
+fn used(path: &Path) -> u64 {
+    rustix::fs::statvfs(path).map_or(0, |stat| (stat.f_blocks - stat.f_bfree) * stat.f_frsize)
+}
+
+/// Bytes that a tree occupies.
+fn measure(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(meta) if meta.is_dir() => measure(&entry.path()),
+            Ok(meta) => meta.blocks() * 512,
+            Err(_) => 0,
+        })
+        .sum()
+}

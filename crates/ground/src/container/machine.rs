@@ -1,0 +1,68 @@
+//! What the machine's package clients are configured with, lent to steps that may reach the outside and never part of an
+//! image: its trust in certificates, its mirrors, its name servers.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Variables that configure package clients and proxies; those that the machine sets are passed on.
+const PASSED_ON: [&str; 14] = [
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_TRUSTED_HOST",
+    "UV_INDEX_URL",
+    "npm_config_registry",
+    "NPM_CONFIG_REGISTRY",
+    "GOPROXY",
+    "CARGO_REGISTRIES_CRATES_IO_PROTOCOL",
+];
+
+/// Variables by which clients that bring their own certificates are told of the machine's.
+const TRUST: [&str; 7] = [
+    "SSL_CERT_FILE",
+    "PIP_CERT",
+    "REQUESTS_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "NPM_CONFIG_CAFILE",
+];
+
+/// The machine's certificates, in Debian's place, inside and outside.
+pub(super) const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// Files of the machine that stand in for the image's while a step may reach the outside.
+const LENT: [&str; 3] = [BUNDLE, "/etc/pip.conf", "/etc/npmrc"];
+
+/// What is lent.
+#[derive(Debug, Clone, Default)]
+pub struct Machine {
+    /// Variables for steps with a network.
+    pub env: BTreeMap<String, String>,
+    /// Files that are mounted read-only at the same path.
+    pub files: Vec<PathBuf>,
+}
+
+impl Machine {
+    /// What this machine has, given its environment.
+    pub fn of(env: impl Iterator<Item = (String, String)>) -> Self {
+        Self {
+            env: env.filter(|(name, _)| PASSED_ON.contains(&name.as_str())).collect(),
+            files: LENT.iter().map(PathBuf::from).filter(|path| path.is_file()).collect(),
+        }
+    }
+
+    /// The variables of a step with a network, in an instance where `mounted` of the files are in place.
+    pub(super) fn variables(&self, mounted: &[&Path]) -> BTreeMap<String, String> {
+        let mut env = self.env.clone();
+        if mounted.contains(&Path::new(BUNDLE)) {
+            env.extend(TRUST.map(|name| (name.to_owned(), BUNDLE.to_owned())));
+        }
+        env
+    }
+}

@@ -1,0 +1,143 @@
+//! The private mount namespace in which all our mounts live, and die with us.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
+use rustix::thread::UnshareFlags;
+
+use super::{ContainerError, io};
+
+/// Where instances are mounted, in our namespace only: a tmpfs that lets mapped users pass through.
+pub(super) const MOUNTS: &str = "/run/till";
+
+/// Puts this thread, and every thread and process that it starts from now on, into a mount namespace of its own.
+/// To be called before any other thread is started.
+pub fn enter() -> Result<(), till_core::Failure> {
+    // SAFETY: NEWNS gives this thread its own mount table and nothing else; no descriptor or memory is unshared.
+    #[expect(unsafe_code, reason = "rustix marks unshare as unsafe for flags that we do not use")]
+    let unshared = unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) };
+    let failed = |what: &str| {
+        let what = what.to_owned();
+        move |source| ContainerError::Mount { what, source }
+    };
+    // Containers outlive the runtime that creates them; they come to us when it ends.
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+    unshared.map_err(failed("a private mount namespace (is this root?)"))?;
+    let slave = MountPropagationFlags::REC | MountPropagationFlags::DOWNSTREAM;
+    rustix::mount::mount_change("/", slave).map_err(failed("/ as a slave"))?;
+    std::fs::create_dir_all(MOUNTS).map_err(io("make", MOUNTS))?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    rustix::mount::mount("tmpfs", MOUNTS, "tmpfs", flags, c"mode=0711").map_err(failed(MOUNTS))?;
+    Ok(())
+}
+
+/// A mounted overlay; unmounted when dropped.
+#[derive(Debug)]
+pub(super) struct Overlay {
+    /// The folder of links under [`MOUNTS`]; `root` in it is the mount point.
+    folder: PathBuf,
+}
+
+impl Overlay {
+    /// Mounts `lower` (the topmost first) with `upper` over it. Paths of any length and with any character: the options
+    /// name short links to them, for the kernel takes at most one page, with `:` and `,` as separators.
+    pub(super) fn mount(name: &str, lower: &[PathBuf], upper: &Path, work: &Path) -> Result<Self, ContainerError> {
+        let overlay = Self { folder: Path::new(MOUNTS).join(name) };
+        let root = overlay.root();
+        std::fs::create_dir_all(&root).map_err(io("make", &root))?;
+        let link = |target: &Path, name: &str| {
+            let link = overlay.folder.join(name);
+            std::os::unix::fs::symlink(target, &link).map_err(io("link", &link)).map(|()| link.display().to_string())
+        };
+        let mut names = Vec::new();
+        for (number, path) in lower.iter().enumerate() {
+            names.push(link(path, &format!("{number}"))?);
+        }
+        if names.is_empty() {
+            let empty = overlay.folder.join("empty");
+            std::fs::create_dir(&empty).map_err(io("make", &empty))?;
+            names.push(empty.display().to_string());
+        }
+        // volatile: no sync of the whole file system at unmount; what becomes a layer is synced as a blob.
+        let options = format!(
+            "lowerdir={},upperdir={},workdir={},redirect_dir=off,metacopy=off,index=off,xino=off,volatile",
+            names.join(":"),
+            link(upper, "u")?,
+            link(work, "w")?
+        );
+        let options = std::ffi::CString::new(options).unwrap_or_default();
+        rustix::mount::mount("overlay", &root, "overlay", MountFlags::NODEV, options.as_c_str())
+            .map_err(|source| ContainerError::Mount { what: format!("the overlay of {name}"), source })?;
+        Ok(overlay)
+    }
+
+    /// Where it is mounted.
+    pub(super) fn root(&self) -> PathBuf {
+        self.folder.join("root")
+    }
+}
+
+impl Drop for Overlay {
+    fn drop(&mut self) {
+        let _ = rustix::mount::unmount(self.root(), UnmountFlags::DETACH);
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Something of the host that is mounted elsewhere; unmounted when dropped.
+#[derive(Debug)]
+pub(super) struct Bind {
+    target: PathBuf,
+}
+
+/// What may be done through a bind mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Read,
+    Write,
+}
+
+impl Bind {
+    /// Mounts `source` on what `place` is a handle of. Made here and not by the runtime, which would look for `source`
+    /// with the rights of the instance's root, who may not pass through our directories.
+    pub(super) fn mount(source: &Path, place: &OwnedFd, access: Access) -> Result<Self, ContainerError> {
+        let target = PathBuf::from(format!("/proc/self/fd/{}", place.as_raw_fd()));
+        let failed = |error| ContainerError::Mount { what: source.display().to_string(), source: error };
+        let place = std::fs::read_link(&target).map_err(io("look at", &target))?;
+        rustix::mount::mount_bind(source, &target).map_err(failed)?;
+        let bind = Self { target: place };
+        let mut flags = MountFlags::BIND | MountFlags::NOSUID | MountFlags::NODEV;
+        if access == Access::Read {
+            flags |= MountFlags::RDONLY;
+        }
+        rustix::mount::mount_remount(&bind.target, flags, c"").map_err(failed)?;
+        Ok(bind)
+    }
+}
+
+impl Drop for Bind {
+    fn drop(&mut self) {
+        let _ = rustix::mount::unmount(&self.target, UnmountFlags::DETACH);
+    }
+}
+
+/// Gives a namespace file of a process a name that others may open.
+#[derive(Debug)]
+pub(super) struct Pinned(pub(super) PathBuf);
+
+impl Pinned {
+    pub(super) fn new(source: &Path, target: PathBuf) -> Result<Self, ContainerError> {
+        std::fs::write(&target, b"").map_err(io("make", &target))?;
+        rustix::mount::mount_bind(source, &target)
+            .map_err(|error| ContainerError::Mount { what: source.display().to_string(), source: error })?;
+        Ok(Self(target))
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        let _ = rustix::mount::unmount(&self.0, UnmountFlags::DETACH);
+        let _ = std::fs::remove_file(&self.0);
+    }
+}

@@ -1,0 +1,309 @@
+//! Artifacts that run, each under a supervisor of its own: our binary again, which outlives the command that started it.
+//!
+//! ```text
+//! request.json   what to run; it marks the folder as an artifact's
+//! running.json   written when the command was started: pid, port
+//! ended.json     written when it ended: how
+//! log            its output; log.1 the part before
+//! ```
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use till_core::id::InstanceId;
+use till_core::model::{Launch, Port, Protocol};
+use till_core::plan::Limits;
+use till_core::port::{Evidence, Observed, RunRequest, Runner, Started};
+use till_core::{Failure, Fault};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::seat::{Folder, instances, lower};
+use super::{ContainerError, Containers, blocking, egress, io, sweep};
+use crate::process;
+
+/// How long an instance is given to end by itself.
+const GRACE: Duration = Duration::from_secs(10);
+/// How often is looked again.
+const INTERVAL: Duration = Duration::from_millis(10);
+
+/// What the supervisor reads.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Order {
+    pub(super) data: PathBuf,
+    pub(super) first_id: u32,
+    pub(super) runtime: PathBuf,
+    pub(super) id: InstanceId,
+    /// Topmost first.
+    pub(super) lower: Vec<PathBuf>,
+    pub(super) launch: Launch,
+    pub(super) process: String,
+    /// Of the host's loopback.
+    pub(super) port: Option<u16>,
+    pub(super) limits: Limits,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Running {
+    pub(super) pid: u32,
+    pub(super) supervisor: u32,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Ended {
+    /// An exit code, or what ended it.
+    pub(super) how: String,
+    pub(super) code: Option<u8>,
+    /// What kept it from being started at all.
+    pub(super) said: Option<String>,
+}
+
+impl Ended {
+    pub(super) fn of(evidence: Evidence) -> Self {
+        let code = match evidence {
+            Evidence::Code(code) => Some(code),
+            _ => None,
+        };
+        Self { how: describe(evidence), code, said: None }
+    }
+}
+
+fn describe(evidence: Evidence) -> String {
+    match evidence {
+        Evidence::Code(code) => format!("exit code {code}"),
+        Evidence::OutOfMemory => "out of memory".to_owned(),
+        Evidence::OutOfPids => "too many processes".to_owned(),
+        Evidence::OutOfDisk => "too much written".to_owned(),
+        Evidence::OutOfTime => "killed".to_owned(),
+    }
+}
+
+pub(super) fn is_ended(folder: &Path) -> bool {
+    folder.join("ended.json").exists()
+}
+
+pub(super) fn is_artifact(folder: &Path) -> bool {
+    folder.join("request.json").exists()
+}
+
+/// The supervisor is dead and did not say how the instance ended.
+pub(super) fn mark_lost(folder: &Path) -> Result<(), ContainerError> {
+    let ended = Ended { how: "lost: its supervisor was killed".to_owned(), code: None, said: None };
+    let _ = std::fs::remove_dir_all(folder.join("upper"));
+    write_json(folder, "ended.json", &ended)
+}
+
+pub(super) fn write_json<T: Serialize>(folder: &Path, name: &str, value: &T) -> Result<(), ContainerError> {
+    let path = folder.join(name);
+    let hidden = folder.join(format!(".{name}"));
+    let text = serde_json::to_vec(value).unwrap_or_default();
+    std::fs::write(&hidden, text).map_err(io("write", &hidden))?;
+    std::fs::rename(&hidden, &path).map_err(io("write", &path))
+}
+
+pub(super) fn read_json<T: for<'a> Deserialize<'a>>(folder: &Path, name: &str) -> Option<T> {
+    serde_json::from_slice(&std::fs::read(folder.join(name)).ok()?).ok()
+}
+
+impl Containers {
+    fn folder(&self, id: &InstanceId) -> PathBuf {
+        instances(&self.house.config.data).join(id.as_str())
+    }
+
+    /// Prepares the folder and lets the supervisor take it over.
+    async fn launch(&self, request: &RunRequest, port: Option<u16>) -> Result<(), Failure> {
+        let (house, request) = (self.house.clone(), request.clone());
+        blocking("cannot prepare the instance", move || {
+            let order = Order {
+                data: house.config.data.clone(),
+                first_id: house.config.first_id,
+                runtime: house.runtime.tool.clone(),
+                id: request.id.clone(),
+                lower: lower(&house, &request.layers)?,
+                launch: request.launch,
+                process: request.process,
+                port,
+                limits: request.limits,
+            };
+            // The lock is let go at the end of this block; the supervisor takes it. A sweep in between finds a folder that
+            // is an artifact's and marks it as lost, which the supervisor then finds.
+            let folder = Folder::create(&house, &request.id)?;
+            write_json(&folder.path, "request.json", &order)?;
+            let log = folder.path.join("supervisor.log");
+            let said = std::fs::File::create(&log).map_err(io("write", &log))?;
+            let mut command = process::command(&house.config.supervisor);
+            command
+                .arg("__supervise")
+                .arg(&folder.path)
+                .stdout(Stdio::null())
+                .stderr(said)
+                .kill_on_drop(false)
+                .process_group(0);
+            drop(folder);
+            command.into_std().spawn().map_err(io("start", &house.config.supervisor))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Waits until the instance answers, or ends, or takes too long.
+    async fn wait_until_ready(&self, request: &RunRequest, host_port: Option<u16>) -> Result<(), Failure> {
+        let folder = self.folder(&request.id);
+        let port = request.launch.ports.iter().find(|port| port.process == request.process);
+        let health = request.launch.health.as_ref().filter(|health| port.is_some_and(|port| port.name == health.port));
+        let within = Duration::from_secs(health.map_or(60, |health| health.within.0));
+        let began = Instant::now();
+        let mut last = String::from("not asked yet");
+        while began.elapsed() < within {
+            if let Some(ended) = read_json::<Ended>(&folder, "ended.json") {
+                let said = ended.said.map(|said| format!(": {said}")).unwrap_or_default();
+                return Err(self.unhealthy(request, format!("it ended ({}){said}", ended.how)));
+            }
+            if let Some(running) = read_json::<Running>(&folder, "running.json") {
+                let path = health.map_or("/", |health| &health.path);
+                match (port, host_port) {
+                    (Some(port), Some(host)) => match ask(port, host, path, running.pid).await {
+                        Ok(()) => return Ok(()),
+                        Err(answer) => last = answer,
+                    },
+                    _ => return Ok(()),
+                }
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+        Err(self
+            .unhealthy(request, format!("it did not answer within {} s; the last answer: {last}", within.as_secs())))
+    }
+
+    fn unhealthy(&self, request: &RunRequest, why: String) -> Failure {
+        let log = std::fs::read(self.log(&request.id)).unwrap_or_default();
+        let text = String::from_utf8_lossy(&log[log.len().saturating_sub(8192)..]).into_owned();
+        let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        Failure::new(Fault::Source, format!("`{}` did not start: {why}", request.process))
+            .evidence(lines[lines.len().saturating_sub(20)..].to_vec())
+            .hint(format!("the whole log: till logs {}", request.id))
+    }
+}
+
+#[async_trait]
+impl Runner for Containers {
+    async fn start(&self, request: &RunRequest) -> Result<Started, Failure> {
+        let began = Instant::now();
+        let has_port = request.launch.ports.iter().any(|port| port.process == request.process);
+        let port = match (has_port, request.publish) {
+            (false, _) => None,
+            (true, Some(port)) => Some(port),
+            (true, None) => Some(egress::free_port().map_err(io("find a free port at", "127.0.0.1"))?),
+        };
+        self.launch(request, port).await?;
+        if let Err(failure) = self.wait_until_ready(request, port).await {
+            self.end(&request.id).await;
+            return Err(failure);
+        }
+        Ok(Started { port, took: began.elapsed() })
+    }
+
+    async fn inspect(&self, id: &InstanceId) -> Result<Observed, Failure> {
+        let folder = self.folder(id);
+        if let Some(ended) = read_json::<Ended>(&folder, "ended.json") {
+            return Ok(Observed::Ended(ended.code.map_or(Evidence::OutOfTime, Evidence::Code)));
+        }
+        Ok(if folder.exists() { Observed::Running } else { Observed::Gone })
+    }
+
+    fn log(&self, id: &InstanceId) -> PathBuf {
+        self.folder(id).join("log")
+    }
+
+    async fn stop(&self, id: &InstanceId) -> Result<(), Failure> {
+        self.end(id).await;
+        let folder = self.folder(id);
+        match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io("remove", &folder)(error).into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Containers {
+    /// Asks the instance to end, waits a little, then ends it. Its folder stays.
+    async fn end(&self, id: &InstanceId) {
+        let folder = self.folder(id);
+        let running = read_json::<Running>(&folder, "running.json");
+        let pid = running.as_ref().and_then(|running| rustix::process::Pid::from_raw(running.pid.cast_signed()));
+        let signal = |signal| {
+            if let (Some(pid), false) = (pid, is_ended(&folder) || !folder.exists()) {
+                let _ = rustix::process::kill_process(pid, signal);
+            }
+        };
+        signal(rustix::process::Signal::TERM);
+        let began = Instant::now();
+        while folder.exists() {
+            // The supervisor lets go of the lock when all is cleared; a dead one has let go already.
+            if let Ok(Some(adopted)) = Folder::adopt(&folder) {
+                if !is_ended(&folder) {
+                    sweep::kill_processes(&self.house, id.as_str(), &adopted);
+                    let _ = mark_lost(&folder);
+                }
+                return;
+            }
+            if began.elapsed() > GRACE {
+                signal(rustix::process::Signal::KILL);
+            }
+            if began.elapsed() > GRACE * 2 {
+                return;
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+    }
+}
+
+/// Asks whether a port answers as its protocol says. The error is what was seen instead.
+async fn ask(port: &Port, host: u16, path: &str, pid: u32) -> Result<(), String> {
+    if !listens(pid, port) {
+        return Err(format!("nothing listens at port {}", port.number));
+    }
+    if port.protocol != Protocol::Http {
+        return Ok(());
+    }
+    let asked = ask_http(SocketAddr::from((Ipv4Addr::LOCALHOST, host)), path);
+    let status =
+        tokio::time::timeout(Duration::from_secs(10), asked).await.map_err(|_| "no answer within 10 s".to_owned())?;
+    match status {
+        Ok(100..=499) => Ok(()),
+        Ok(status) => Err(format!("HTTP status {status}")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The status of `GET path` in HTTP/1.1 (RFC 9112).
+async fn ask_http(address: SocketAddr, path: &str) -> std::io::Result<u16> {
+    let mut stream = tokio::net::TcpStream::connect(address).await?;
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: till-health\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await?;
+    let status = std::str::from_utf8(&answer[9..]).ok().and_then(|status| status.parse().ok());
+    status.filter(|_| answer.starts_with(b"HTTP/1.")).ok_or_else(|| std::io::Error::other("the answer is not HTTP/1"))
+}
+
+/// Does anything in the network namespace of `pid` listen at that port? (proc(5): state 0A is LISTEN, 07 an open UDP port.)
+fn listens(pid: u32, port: &Port) -> bool {
+    let (names, state) = match port.protocol {
+        Protocol::Udp => (["udp", "udp6"], "07"),
+        _ => (["tcp", "tcp6"], "0A"),
+    };
+    let wanted = format!(":{:04X}", port.number);
+    names.iter().any(|name| {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/net/{name}")).unwrap_or_default();
+        text.lines().skip(1).any(|line| {
+            let mut words = line.split_whitespace().skip(1);
+            let (local, _, found) = (words.next(), words.next(), words.next());
+            local.is_some_and(|local| local.ends_with(&wanted)) && found == Some(state)
+        })
+    })
+}

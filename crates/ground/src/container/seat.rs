@@ -1,0 +1,95 @@
+//! The folder of an instance: its lock, its upper directory, its bundle. Who holds the lock owns it; when the owner dies
+//! the kernel lets go, and the sweep finds it.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
+use till_core::id::InstanceId;
+use till_core::port::Layer;
+
+use super::mounts::Overlay;
+use super::{ContainerError, House, io, trees};
+
+/// A folder that we own.
+#[derive(Debug)]
+pub(super) struct Folder {
+    pub(super) path: PathBuf,
+    _lock: File,
+}
+
+pub(super) fn instances(data: &Path) -> PathBuf {
+    data.join("instances")
+}
+
+impl Folder {
+    /// Makes the folder of a new instance; it is locked before it can be seen under its name.
+    pub(super) fn create(house: &House, id: &InstanceId) -> Result<Self, ContainerError> {
+        let parent = instances(&house.config.data);
+        std::fs::create_dir_all(&parent).map_err(io("make", &parent))?;
+        let hidden = parent.join(format!(".new-{id}"));
+        let path = parent.join(id.as_str());
+        std::fs::create_dir(&hidden).map_err(io("make", &hidden))?;
+        let lock = File::create(hidden.join("lock")).map_err(io("make", hidden.join("lock")))?;
+        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|error| io("lock", &hidden)(error.into()))?;
+        for name in ["work", "bundle"] {
+            std::fs::create_dir(hidden.join(name)).map_err(io("make", hidden.join(name)))?;
+        }
+        trees::new_root(&hidden.join("upper"), house.config.ids())?;
+        std::fs::rename(&hidden, &path).map_err(io("make", &path))?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// Takes over a folder whose owner let go of it, or is dead.
+    pub(super) fn adopt(path: &Path) -> Result<Option<Self>, ContainerError> {
+        let lock = match File::open(path.join("lock")) {
+            Ok(lock) => lock,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io("open the lock of", path)(error)),
+        };
+        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Self { path: path.to_owned(), _lock: lock })),
+            Err(_) => Ok(None),
+        }
+    }
+
+    pub(super) fn upper(&self) -> PathBuf {
+        self.path.join("upper")
+    }
+
+    pub(super) fn bundle(&self) -> PathBuf {
+        self.path.join("bundle")
+    }
+
+    pub(super) fn state(&self) -> PathBuf {
+        self.path.join("state")
+    }
+
+    /// Mounts the overlay, with a work directory that no mount has used.
+    pub(super) fn mount(&self, name: &str, lower: &[PathBuf]) -> Result<Overlay, ContainerError> {
+        self.mount_at(name, lower, &self.upper(), "work")
+    }
+
+    /// The same with another upper directory.
+    pub(super) fn mount_at(
+        &self,
+        name: &str,
+        lower: &[PathBuf],
+        upper: &Path,
+        work: &str,
+    ) -> Result<Overlay, ContainerError> {
+        let work = self.path.join(work);
+        if work.exists() {
+            std::fs::remove_dir_all(&work).map_err(io("clear", &work))?;
+        }
+        std::fs::create_dir(&work).map_err(io("make", &work))?;
+        Overlay::mount(name, lower, upper, &work)
+    }
+}
+
+/// The trees of an image, the topmost first, as overlayfs wants them. Unpacks what is not there.
+pub(super) fn lower(house: &House, layers: &[Layer]) -> Result<Vec<PathBuf>, till_core::Failure> {
+    let ensure = |layer| trees::ensure(&house.config.data, &house.store, layer, house.config.ids());
+    layers.iter().rev().map(ensure).collect()
+}

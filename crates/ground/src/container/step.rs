@@ -1,0 +1,187 @@
+//! One command in a container, from `create` to `delete`.
+//!
+//! Its processes are in a pid namespace of their own: when the command ends, however it ends, the kernel kills the rest.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+use till_core::plan::{Network, Step};
+use till_core::port::{Evidence, Exit, LogSink};
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe::Receiver;
+use tokio::task::JoinHandle;
+
+use super::egress::{Egress, Forward};
+use super::seat::Folder;
+use super::spec::{Seat, write_bundle};
+use super::{ContainerError, House, cgroup};
+use crate::process;
+
+/// How often is looked whether too much was written.
+const DISK_INTERVAL: Duration = Duration::from_millis(200);
+
+/// A container that was created and not yet deleted; killed and deleted when dropped.
+pub(super) struct Running<'a> {
+    house: &'a House,
+    name: String,
+    state: PathBuf,
+    /// Of its first process, which is our child, for we are the reaper of orphans.
+    pidfd: OwnedFd,
+    /// Waits for that process in a thread of its own: the exit code.
+    ended: JoinHandle<u8>,
+    /// The same, by number.
+    pub(super) pid: u32,
+    output: Receiver,
+    _egress: Option<Egress>,
+    deleted: bool,
+}
+
+impl<'a> Running<'a> {
+    /// Creates the container, connects it, and starts its command.
+    pub(super) async fn start(
+        house: &'a House,
+        folder: &Folder,
+        seat: &Seat<'_>,
+        step: &Step,
+        env: BTreeMap<String, String>,
+        forwards: &[Forward],
+    ) -> Result<Self, ContainerError> {
+        write_bundle(&folder.bundle(), step, seat, env)?;
+        let broken = |error: io::Error| ContainerError::Start { step: step.name.clone(), said: error.to_string() };
+        let (reader, writer) = io::pipe().map_err(broken)?;
+        let mut output = Receiver::from_owned_fd(reader.into()).map_err(broken)?;
+        let pid_file = folder.path.join("pid");
+        let mut create = process::command(&house.runtime.tool);
+        create
+            .arg("--root")
+            .arg(folder.state())
+            .arg("create")
+            .arg("--bundle")
+            .arg(folder.bundle())
+            .arg("--pid-file")
+            .arg(&pid_file)
+            .arg(seat.name);
+        create.stdout(writer.try_clone().map_err(broken)?).stderr(writer);
+        let status = create.status().await.map_err(broken)?;
+        // The command holds the writing ends that would keep us from seeing the end of the output.
+        drop(create);
+        if !status.success() {
+            house.runtime.destroy(&folder.state(), seat.name);
+            let mut said = Vec::new();
+            let _ = tokio::time::timeout(Duration::from_secs(1), output.read_to_end(&mut said)).await;
+            return Err(ContainerError::Start {
+                step: step.name.clone(),
+                said: String::from_utf8_lossy(&said).trim().to_owned(),
+            });
+        }
+        let pid = std::fs::read_to_string(&pid_file).map_err(broken)?.trim().parse::<u32>().unwrap_or(0);
+        let raw = Pid::from_raw(pid.cast_signed()).ok_or_else(|| broken(io::ErrorKind::NotFound.into()))?;
+        let pidfd = rustix::process::pidfd_open(raw, PidfdFlags::empty()).map_err(|error| broken(error.into()))?;
+        let waited = pidfd.try_clone().map_err(broken)?;
+        let mut running = Self {
+            house,
+            name: seat.name.to_owned(),
+            state: folder.state(),
+            pidfd,
+            ended: tokio::task::spawn_blocking(move || reap(&waited)),
+            pid,
+            output,
+            _egress: None,
+            deleted: false,
+        };
+        if step.network == Network::Egress {
+            running._egress = Some(Egress::open(seat.name, pid, forwards, &folder.path).await?);
+        }
+        let mut start = process::command(&house.runtime.tool);
+        start.arg("--root").arg(folder.state()).arg("start").arg(seat.name);
+        process::output(start)
+            .await
+            .map_err(|error| ContainerError::Start { step: step.name.clone(), said: error.to_string() })?;
+        Ok(running)
+    }
+
+    /// Waits for the command's end, or ends it when it takes too long or writes too much.
+    pub(super) async fn wait(
+        mut self,
+        time: Option<Duration>,
+        mut too_much: impl FnMut() -> bool,
+        log: &mut dyn LogSink,
+    ) -> Exit {
+        let began = Instant::now();
+        let deadline = tokio::time::sleep(time.unwrap_or(Duration::from_secs(u64::from(u32::MAX))));
+        tokio::pin!(deadline);
+        let mut disk = tokio::time::interval(DISK_INTERVAL);
+        let mut killed = None;
+        let mut open = true;
+        let mut buffer = vec![0; 1 << 16];
+        let code = loop {
+            tokio::select! {
+                biased;
+                result = self.output.read(&mut buffer), if open => match result {
+                    Ok(count @ 1..) => log.write(&buffer[..count]),
+                    _ => open = false,
+                },
+                ended = &mut self.ended => break ended.unwrap_or(u8::MAX),
+                () = &mut deadline, if killed.is_none() => killed = Some(self.kill(Evidence::OutOfTime)),
+                _ = disk.tick(), if killed.is_none() => if too_much() {
+                    killed = Some(self.kill(Evidence::OutOfDisk));
+                },
+            }
+        };
+        // Everything in its pid namespace is dead now, so the end of the output is near.
+        while open
+            && let Ok(Ok(count @ 1..)) =
+                tokio::time::timeout(Duration::from_secs(2), self.output.read(&mut buffer)).await
+        {
+            log.write(&buffer[..count]);
+        }
+        let counts = cgroup::counts(&self.name);
+        self.delete().await;
+        let evidence = match (killed, code) {
+            (Some(killed), _) => killed,
+            (None, 0) => Evidence::Code(0),
+            (None, _) if counts.oom_kills > 0 => Evidence::OutOfMemory,
+            (None, _) if counts.pids_refused > 0 => Evidence::OutOfPids,
+            (None, code) => Evidence::Code(code),
+        };
+        Exit { evidence, took: began.elapsed() }
+    }
+
+    fn kill(&self, why: Evidence) -> Evidence {
+        let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
+        why
+    }
+
+    async fn delete(&mut self) {
+        let mut delete = process::command(&self.house.runtime.tool);
+        delete.arg("--root").arg(&self.state).args(["delete", "--force"]).arg(&self.name);
+        let _ = process::output(delete).await;
+        cgroup::remove(&self.name);
+        self.deleted = true;
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if !self.deleted {
+            self.kill(Evidence::OutOfTime);
+            self.house.runtime.destroy(&self.state, &self.name);
+            cgroup::remove(&self.name);
+        }
+    }
+}
+
+/// The exit code of a process: its own, or 128 and the signal's number.
+fn reap(pidfd: &OwnedFd) -> u8 {
+    match rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED) {
+        Ok(Some(status)) => {
+            let signal = status.terminating_signal().map(|signal| 128 + signal);
+            status.exit_status().or(signal).and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
+        }
+        _ => u8::MAX,
+    }
+}

@@ -1,0 +1,132 @@
+//! The supervisor of one running artifact: `till __supervise FOLDER`. It holds the folder's lock while the instance lives,
+//! keeps its output, and says how it ended.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use till_core::Failure;
+use till_core::model::Protocol;
+use till_core::plan::{Network, Step};
+use till_core::port::LogSink;
+use till_image::{Compression, Store};
+
+use super::egress::Forward;
+use super::mounts::{Access, Bind};
+use super::places::{self, Stubs};
+use super::runner::{Ended, Order, Running, is_ended, read_json, write_json};
+use super::seat::Folder;
+use super::spec::Seat;
+use super::{Config, ContainerError, House, Machine, Runtime, egress, io, step};
+
+/// Runs the instance of a folder to its end.
+pub async fn supervise(folder: &Path) -> Result<(), Failure> {
+    let _ = rustix::process::setsid();
+    let Some(order) = read_json::<Order>(folder, "request.json") else {
+        return Err(Failure::new(till_core::Fault::House, format!("there is no order in {}", folder.display())));
+    };
+    let Some(folder) = Folder::adopt(folder)? else {
+        return Err(Failure::new(till_core::Fault::House, "another supervisor has this instance"));
+    };
+    if is_ended(&folder.path) {
+        return Ok(());
+    }
+    let ended = match run(&order, &folder).await {
+        Ok(ended) => ended,
+        Err(failure) => Ended { how: "could not be started".to_owned(), code: None, said: Some(failure.chain()) },
+    };
+    // What it wrote goes with it; what it said stays.
+    let _ = std::fs::remove_dir_all(folder.upper());
+    write_json(&folder.path, "ended.json", &ended)?;
+    Ok(())
+}
+
+async fn run(order: &Order, folder: &Folder) -> Result<Ended, Failure> {
+    let house = House {
+        config: Config {
+            data: order.data.clone(),
+            first_id: order.first_id,
+            compression: Compression::default(),
+            supervisor: PathBuf::new(),
+            machine: Machine::default(),
+        },
+        store: Store::open(&order.data.join("images"))?,
+        runtime: Runtime { tool: order.runtime.clone() },
+    };
+    let overlay = folder.mount(order.id.as_str(), &order.lower)?;
+    let root = overlay.root();
+    let resolver = egress::write_resolv_conf(&folder.path).map_err(io("write", &folder.path))?;
+    let nobody = (order.first_id, order.first_id);
+    let place = places::file(&root, "/etc/resolv.conf", nobody, &mut Stubs::default())?;
+    let bind = place.map(|place| Bind::mount(&resolver, &place, Access::Read)).transpose()?;
+    let seat = Seat { name: order.id.as_str(), root: &root, ids: house.config.ids(), limits: &order.limits };
+    let mut log = RollingLog::create(&folder.path, order.limits.log.0).map_err(io("write the log in", &folder.path))?;
+    let running =
+        step::Running::start(&house, folder, &seat, &command(order)?, BTreeMap::new(), &forwards(order)).await?;
+    let facts = Running { pid: running.pid, supervisor: std::process::id() };
+    write_json(&folder.path, "running.json", &facts)?;
+    let exit = running.wait(None, || false, &mut log).await;
+    drop(bind);
+    drop(overlay);
+    Ok(Ended::of(exit.evidence))
+}
+
+fn command(order: &Order) -> Result<Step, ContainerError> {
+    let process = order.launch.processes.get(&order.process).ok_or_else(|| ContainerError::Start {
+        step: order.process.clone(),
+        said: "the artifact has no such process".to_owned(),
+    })?;
+    Ok(Step {
+        name: order.process.clone(),
+        argv: process.argv.clone(),
+        env: order.launch.env_of(&order.process),
+        dir: order.launch.dir.clone(),
+        user: order.launch.user.clone(),
+        network: Network::Egress,
+    })
+}
+
+fn forwards(order: &Order) -> Vec<Forward> {
+    let port = order.launch.ports.iter().find(|port| port.process == order.process);
+    port.zip(order.port)
+        .map(|(port, host)| Forward { host, inside: port.number, datagrams: port.protocol == Protocol::Udp })
+        .into_iter()
+        .collect()
+}
+
+/// A log of at most twice `half` bytes: when one half is full it becomes `log.1`, and a new one is begun.
+struct RollingLog {
+    folder: PathBuf,
+    file: File,
+    written: u64,
+    half: u64,
+}
+
+impl RollingLog {
+    fn create(folder: &Path, limit: u64) -> std::io::Result<Self> {
+        Ok(Self {
+            file: File::create(folder.join("log"))?,
+            folder: folder.to_owned(),
+            written: 0,
+            half: (limit / 2).max(4096),
+        })
+    }
+
+    fn roll(&mut self) -> std::io::Result<()> {
+        std::fs::rename(self.folder.join("log"), self.folder.join("log.1"))?;
+        self.file = File::create(self.folder.join("log"))?;
+        self.written = 0;
+        Ok(())
+    }
+}
+
+impl LogSink for RollingLog {
+    fn write(&mut self, bytes: &[u8]) {
+        if self.written > self.half {
+            let _ = self.roll();
+        }
+        self.written += bytes.len() as u64;
+        let _ = self.file.write_all(bytes);
+    }
+}

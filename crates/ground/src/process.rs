@@ -1,0 +1,95 @@
+//! The one place where processes are started: argv only, no shell; what a tool said is in the error.
+
+use std::ffi::OsStr;
+use std::io;
+use std::process::{ExitStatus, Stdio};
+
+use till_core::{Blame, Fault};
+use tokio::process::Command;
+
+/// A tool that did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    /// It could not be started.
+    #[error("cannot start `{tool}`")]
+    Start {
+        /// The command's first word.
+        tool: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It ended badly.
+    #[error("`{line}` failed ({status}): {said}")]
+    Failed {
+        /// The command.
+        line: String,
+        /// How.
+        status: ExitStatus,
+        /// The end of its error output.
+        said: String,
+    },
+}
+
+impl Blame for ToolError {
+    fn fault(&self) -> Fault {
+        Fault::House
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Start { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Some("`till doctor` names what this machine lacks and how to get it".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A command that dies with its handle and reads nothing from our input.
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
+pub fn command(tool: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(tool);
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// Runs a command to its end and gives its standard output.
+pub async fn output(mut command: Command) -> Result<Vec<u8>, ToolError> {
+    let result = command.output().await;
+    let output = result.map_err(|source| start_error(&command, source))?;
+    if output.status.success() {
+        Ok(output.stdout)
+    } else {
+        Err(ToolError::Failed { line: line(&command), status: output.status, said: tail(&output.stderr) })
+    }
+}
+
+/// The error of a command that could not be started.
+pub fn start_error(command: &Command, source: io::Error) -> ToolError {
+    ToolError::Start { tool: command.as_std().get_program().to_string_lossy().into_owned(), source }
+}
+
+/// Runs a command to its end without a runtime around it, for use in `Drop`; its result does not matter any more.
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
+pub fn run_quietly(argv: &[&OsStr]) {
+    if let Some((tool, arguments)) = argv.split_first() {
+        let mut command = std::process::Command::new(tool);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let _ = command.status();
+    }
+}
+
+fn line(command: &Command) -> String {
+    let command = command.as_std();
+    std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The last thousand bytes of what a tool said, on one line.
+fn tail(bytes: &[u8]) -> String {
+    let start = bytes.len().saturating_sub(1000);
+    String::from_utf8_lossy(&bytes[start..]).trim().replace('\n', "; ")
+}

@@ -1,0 +1,287 @@
+//! A git repository at a commit. Its objects are read (`ls-tree`, `cat-file --batch`): nothing is checked out, so neither
+//! hooks, filters, attributes nor the repository's own configuration have a say.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use async_trait::async_trait;
+use till_core::Failure;
+use till_core::model::source::{FileKind, Notice, SourceFile};
+use till_core::model::{CommitId, SourceView};
+use till_core::port::SourceTree;
+use tokio::process::Command;
+
+use super::archive::{Archive, is_lfs_pointer};
+use super::{MAX_TEXT, SourceError, ignored};
+use crate::process;
+
+/// What kind of repository a directory is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    Bare,
+    WorkTree,
+}
+
+fn git(directory: &Path) -> Command {
+    let mut command = process::command("git");
+    command
+        .arg("-C")
+        .arg(directory)
+        .args([
+            "-c",
+            "safe.directory=*",
+            "-c",
+            "core.fsmonitor=false",
+            "-c",
+            "core.hooksPath=/dev/null",
+            "-c",
+            "core.quotePath=false",
+        ])
+        .args(["-c", "protocol.ext.allow=never", "--no-optional-locks"])
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env_remove("GIT_DIR")
+        .env_remove("GIT_WORK_TREE")
+        .env_remove("GIT_INDEX_FILE");
+    command
+}
+
+async fn line(directory: &Path, arguments: &[&str]) -> Result<String, process::ToolError> {
+    let mut command = git(directory);
+    command.args(arguments);
+    let bytes = process::output(command).await?;
+    Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
+}
+
+impl Layout {
+    /// None for a directory that is not itself a repository's work tree or bare directory, or inside a work tree.
+    pub(super) async fn of(path: &Path) -> Option<Self> {
+        let answer = line(path, &["rev-parse", "--is-bare-repository", "--is-inside-work-tree"]).await.ok()?;
+        let mut answers = answer.lines();
+        match (answers.next()?, answers.next()) {
+            ("true", _) => Some(Self::Bare),
+            (_, Some("true")) => Some(Self::WorkTree),
+            // Inside a `.git` directory: as good as bare.
+            _ => Some(Self::Bare),
+        }
+    }
+}
+
+/// Is the work tree at `path` exactly its commit: nothing changed, nothing new?
+pub(super) async fn is_clean(path: &Path) -> Result<bool, Failure> {
+    let status =
+        line(path, &["status", "--porcelain", "--untracked-files=all", "--ignore-submodules=none", "--", "."]).await?;
+    Ok(status.is_empty())
+}
+
+/// Is this a directory inside a work tree of which the repository knows nothing?
+pub(super) async fn is_ignored_part(path: &Path) -> bool {
+    let prefix = line(path, &["rev-parse", "--show-prefix"]).await.unwrap_or_default();
+    !prefix.is_empty() && work_tree_files(path).await.is_ok_and(|files| files.is_empty())
+}
+
+/// The commit of the work tree and its time, if there is one.
+pub(super) async fn head(path: &Path) -> Result<Option<(CommitId, u64)>, Failure> {
+    match line(path, &["log", "-1", "--format=%H %ct", "HEAD", "--"]).await {
+        Ok(text) => Ok(parse_head(&text)),
+        Err(_) => Ok(None),
+    }
+}
+
+fn parse_head(text: &str) -> Option<(CommitId, u64)> {
+    let (commit, time) = text.split_once(' ')?;
+    Some((commit.parse().ok()?, time.parse().ok()?))
+}
+
+/// Tracked files and those that are neither tracked nor ignored, relative to `path`.
+pub(super) async fn work_tree_files(path: &Path) -> Result<Vec<Vec<u8>>, Failure> {
+    let mut command = git(path);
+    command.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate", "--", "."]);
+    let bytes = process::output(command).await?;
+    Ok(bytes.split(|byte| *byte == 0).filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect())
+}
+
+/// A repository at a commit, or at a directory within it.
+pub(super) struct Repository {
+    path: PathBuf,
+    commit: CommitId,
+    time: u64,
+    /// The tree's object: of the commit, or of the directory that was named.
+    tree: String,
+    /// Removed with us, for one that was fetched.
+    _fetched: Option<tempfile::TempDir>,
+}
+
+impl Repository {
+    pub(super) async fn open(path: &Path, rev: &str) -> Result<Self, Failure> {
+        let name = path.display().to_string();
+        let commit = Self::resolve(path, rev).await;
+        let Some((commit, time)) = commit else {
+            let any = line(path, &["rev-list", "--all", "--max-count=1"]).await.unwrap_or_default();
+            return Err(if any.is_empty() {
+                SourceError::EmptyRepository(name).into()
+            } else {
+                SourceError::NoRevision { repository: name, rev: rev.to_owned() }.into()
+            });
+        };
+        // In a work tree's subdirectory only that subdirectory is the source.
+        let prefix = line(path, &["rev-parse", "--show-prefix"]).await.unwrap_or_default();
+        let spec = format!("{}:{}", commit.as_str(), prefix.trim_end_matches('/'));
+        let tree = line(path, &["rev-parse", "--verify", "--end-of-options", &spec])
+            .await
+            .map_err(|_| SourceError::NoRevision { repository: name, rev: spec.clone() })?;
+        Ok(Self { path: path.to_owned(), commit, time, tree, _fetched: None })
+    }
+
+    async fn resolve(path: &Path, rev: &str) -> Option<(CommitId, u64)> {
+        let wanted = format!("{rev}^{{commit}}");
+        let commit = line(path, &["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted]).await.ok()?;
+        let commit = commit.lines().last()?.to_owned();
+        parse_head(&line(path, &["log", "-1", "--format=%H %ct", &commit, "--"]).await.ok()?)
+    }
+
+    /// A repository somewhere else, fetched whole into a directory that goes with us.
+    pub(super) async fn fetch(address: &str, rev: Option<&str>, staging: &Path) -> Result<Self, Failure> {
+        let directory = tempfile::Builder::new()
+            .prefix("fetch-")
+            .tempdir_in(staging)
+            .map_err(|error| Failure::house("cannot make a directory to fetch into", error))?;
+        let mut command = git(directory.path());
+        command.args(["clone", "--quiet", "--mirror", "--"]).arg(OsStr::new(address)).arg(".");
+        process::output(command).await.map_err(|error| {
+            Failure {
+                fault: till_core::Fault::Caller,
+                ..Failure::house(format!("cannot fetch the source from `{address}`"), error)
+            }
+            .hint("check the address, and that this machine may read it")
+        })?;
+        let mut repository = Self::open(directory.path(), rev.unwrap_or("HEAD")).await?;
+        repository._fetched = Some(directory);
+        Ok(repository)
+    }
+
+    /// Starts `cat-file --batch` in a thread of its own and hands each object in turn to `each`.
+    async fn objects<T: Send + 'static>(
+        &self,
+        files: Vec<SourceFile>,
+        mut each: impl FnMut(&mut T, &SourceFile, u64, &mut dyn Read) -> Result<(), SourceError> + Send + 'static,
+        mut state: T,
+    ) -> Result<T, Failure> {
+        let mut command = git(&self.path);
+        command.args(["cat-file", "--batch"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let command = command.into_std();
+        let work = move || -> Result<T, SourceError> {
+            let mut command = command;
+            let broken = |source| SourceError::Read { path: "git cat-file".to_owned(), source };
+            let mut child = command.spawn().map_err(broken)?;
+            let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+                return Err(broken(std::io::ErrorKind::BrokenPipe.into()));
+            };
+            let mut stdout = BufReader::with_capacity(1 << 17, stdout);
+            for file in &files {
+                writeln!(stdin, "{}", file.content).and_then(|()| stdin.flush()).map_err(broken)?;
+                let mut header = String::new();
+                stdout.read_line(&mut header).map_err(broken)?;
+                let size = header.split_whitespace().nth(2).and_then(|size| size.parse::<u64>().ok());
+                let size = size.ok_or_else(|| SourceError::Changed(file.path.clone()))?;
+                let mut content = (&mut stdout).take(size);
+                each(&mut state, file, size, &mut content)?;
+                std::io::copy(&mut content, &mut std::io::sink()).map_err(broken)?;
+                stdout.read_exact(&mut [0]).map_err(broken)?;
+            }
+            drop(stdin);
+            child.wait().map_err(broken)?;
+            Ok(state)
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(result) => Ok(result?),
+            Err(error) => Err(Failure::house("cannot read the repository", error)),
+        }
+    }
+}
+
+#[async_trait]
+impl SourceTree for Repository {
+    async fn view(&self) -> Result<SourceView, Failure> {
+        let mut command = git(&self.path);
+        // --full-tree: the tree is named by its object, wherever we stand.
+        command.args(["ls-tree", "-r", "-z", "--full-tree", &self.tree]);
+        let listing = process::output(command).await?;
+        let mut view = SourceView { commit: Some(self.commit.clone()), time: Some(self.time), ..SourceView::default() };
+        for entry in listing.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()) {
+            let text = std::str::from_utf8(entry)
+                .map_err(|_| SourceError::Name(String::from_utf8_lossy(entry).into_owned()))?;
+            read_entry(text, &mut view);
+        }
+        view.files.sort_by(|a, b| a.path.cmp(&b.path));
+        if let Some(file) = view.file(ignored::FILE).cloned() {
+            let texts = self.texts(&[file]).await?;
+            let ignored = ignored::parse(texts.values().next().map_or("", String::as_str));
+            view.files.retain(|file| !ignored::leaves_out(&ignored, &file.path));
+        }
+        Ok(view)
+    }
+
+    async fn texts(&self, files: &[SourceFile]) -> Result<BTreeMap<String, String>, Failure> {
+        let each = |texts: &mut BTreeMap<String, String>, file: &SourceFile, _, content: &mut dyn Read| {
+            let mut bytes = Vec::new();
+            content
+                .take(MAX_TEXT)
+                .read_to_end(&mut bytes)
+                .map_err(|source| SourceError::Read { path: file.path.clone(), source })?;
+            texts.insert(file.path.clone(), String::from_utf8_lossy(&bytes).into_owned());
+            Ok(())
+        };
+        if files.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        self.objects(files.to_vec(), each, BTreeMap::new()).await
+    }
+
+    async fn archive(&self, files: &[SourceFile], epoch: u64, into: &Path) -> Result<Vec<Notice>, Failure> {
+        let archive = Archive::create(into, epoch)?;
+        let each =
+            |(archive, notices): &mut (Archive, Vec<Notice>), file: &SourceFile, size: u64, content: &mut dyn Read| {
+                let unreadable = |source| SourceError::Read { path: file.path.clone(), source };
+                if file.kind == FileKind::Symlink {
+                    let mut target = String::new();
+                    content.read_to_string(&mut target).map_err(unreadable)?;
+                    return archive.symlink(&file.path, &target);
+                }
+                let mut beginning = vec![0; usize::try_from(size.min(64)).unwrap_or(64)];
+                content.read_exact(&mut beginning).map_err(unreadable)?;
+                if is_lfs_pointer(&beginning) {
+                    notices.push(Notice {
+                        path: file.path.clone(),
+                        what: "LFS pointer, its content is not fetched".to_owned(),
+                    });
+                }
+                archive.file(&file.path, file.kind, size, &mut beginning.as_slice().chain(content))
+            };
+        let (archive, notices) = self.objects(files.to_vec(), each, (archive, Vec::new())).await?;
+        archive.finish()?;
+        Ok(notices)
+    }
+}
+
+/// One line of `ls-tree`: `MODE TYPE OBJECT\tPATH`.
+fn read_entry(text: &str, view: &mut SourceView) {
+    let Some((meta, path)) = text.split_once('\t') else {
+        return;
+    };
+    let mut words = meta.split(' ');
+    let kind = match words.next() {
+        Some("100755") => FileKind::Executable,
+        Some("120000") => FileKind::Symlink,
+        Some("160000") => {
+            view.notices.push(Notice { path: path.to_owned(), what: "submodule, skipped".to_owned() });
+            return;
+        }
+        _ => FileKind::File,
+    };
+    if let Some(object) = words.nth(1) {
+        view.files.push(SourceFile { path: path.to_owned(), kind, content: object.to_owned() });
+    }
+}

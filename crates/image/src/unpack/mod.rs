@@ -1,0 +1,102 @@
+//! Archives into trees. Whoever wrote the archive, nothing outside the tree is touched.
+//!
+//! Sources come from strangers, layers from our own store; both take the same way. A process that dies leaves a part of
+//! the tree: whoever wants it whole unpacks beside its place and renames.
+
+mod entry;
+mod place;
+mod reader;
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+use till_core::port::Layer;
+
+use crate::error::ImageError;
+use crate::ids::IdShift;
+use crate::reading::VerifiedLayer;
+use crate::store::Store;
+use entry::{Member, What};
+use place::Place;
+use reader::Reader;
+
+/// How an archive becomes a tree.
+#[derive(Debug, Clone)]
+pub struct Unpacking {
+    /// How owners are shifted.
+    pub ids: IdShift,
+    /// The ids inside that everything belongs to, whatever the archive says.
+    pub owner: Option<(u32, u32)>,
+    /// What names that begin with `.wh.` mean.
+    pub whiteouts: Whiteouts,
+    /// The most bytes of content.
+    pub limit_bytes: Option<u64>,
+    /// The most entries.
+    pub limit_files: Option<u64>,
+}
+
+/// What names that begin with `.wh.` mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whiteouts {
+    /// Removed files, as overlayfs wants them: a character device 0:0, `trusted.overlay.opaque`.
+    Overlay,
+    /// They are an error: of a source, they would vanish from the image.
+    Refuse,
+    /// Nothing.
+    Plain,
+}
+
+/// What was unpacked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unpacked {
+    /// Bytes of content.
+    pub bytes: u64,
+    /// Entries.
+    pub files: u64,
+}
+
+/// Unpacks an archive into `root/prefix`. The prefix is resolved inside of `root`, the archive inside of the prefix.
+pub fn unpack(tar: &mut dyn Read, root: &Path, prefix: &str, unpacking: &Unpacking) -> Result<Unpacked, ImageError> {
+    let mut place = Place::open(root, prefix, unpacking)?;
+    let mut times = BTreeMap::new();
+    let mut done = Unpacked::default();
+    let mut archive = Reader::new(tar);
+    while let Some(entry) = archive.next().map_err(ImageError::Archive)? {
+        count(&mut done, entry.size, unpacking)?;
+        if let Some(member) = Member::of(entry, unpacking)? {
+            place.take(&member, &mut archive)?;
+            if member.what == What::Directory {
+                times.insert(member.path, member.mtime);
+            }
+        }
+    }
+    for (path, mtime) in times {
+        place.set_directory_time(&path, mtime)?;
+    }
+    Ok(done)
+}
+
+/// Unpacks a stored layer into `root`; fails when the layer is not what its digests say.
+pub fn unpack_layer(store: &Store, layer: &Layer, root: &Path, ids: IdShift) -> Result<Unpacked, ImageError> {
+    let unpacking = Unpacking { ids, owner: None, whiteouts: Whiteouts::Overlay, limit_bytes: None, limit_files: None };
+    let mut tar = VerifiedLayer::open(store, layer)?;
+    match unpack(&mut tar, root, "", &unpacking) {
+        Err(ImageError::Archive(source)) => Err(ImageError::DamagedLayer { digest: layer.blob.0.clone(), source }),
+        other => {
+            let done = other?;
+            tar.verify()?;
+            Ok(done)
+        }
+    }
+}
+
+fn count(done: &mut Unpacked, size: u64, unpacking: &Unpacking) -> Result<(), ImageError> {
+    done.files += 1;
+    done.bytes = done.bytes.saturating_add(size);
+    match (unpacking.limit_files, unpacking.limit_bytes) {
+        (Some(limit), _) if done.files > limit => Err(ImageError::TooMany { limit }),
+        (_, Some(limit)) if done.bytes > limit => Err(ImageError::TooLarge { limit }),
+        _ => Ok(()),
+    }
+}

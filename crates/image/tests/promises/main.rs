@@ -1,0 +1,9 @@
+//! What this crate promises to the others. Names that begin with `root_` need root: they make owners and devices.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod common;
+mod image;
+mod pack;
+mod remove;
+mod store;
+mod unpack;

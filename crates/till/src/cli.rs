@@ -1,0 +1,187 @@
+//! What can be typed. The names of verbs and flags are a contract (docs/reference/json.md).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use till_core::model::{AppName, BaseRef};
+
+/// Turns source code into immutable server images that run, scale and stay patched.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    /// Where everything is kept
+    #[arg(long, global = true, env = "TILL_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Answer with one JSON object on standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say nothing but the result
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Base images: what prepares source
+    #[command(subcommand)]
+    Base(Base),
+    /// Show everything that a build would do, and do nothing
+    Plan(Build),
+    /// Prepare source: from a commit to an immutable artifact
+    Build(Build),
+    /// Artifacts: what came of builds
+    #[command(subcommand)]
+    Artifact(Artifact),
+    /// Run an artifact and wait until it answers
+    Run(Run),
+    /// List what runs
+    Ps,
+    /// Show the output of an instance
+    Logs(Logs),
+    /// Stop instances
+    Stop(Stop),
+    /// Remove what nothing needs any more
+    Gc,
+    /// Check what this machine offers, and say how to get what is missing
+    Doctor,
+    /// Supervise one running artifact
+    #[command(name = "__supervise", hide = true)]
+    Supervise { folder: PathBuf },
+}
+
+impl Command {
+    /// Does it make mounts?
+    pub(crate) fn needs_machine(&self) -> bool {
+        !matches!(self, Self::Doctor) || rustix::process::geteuid().is_root()
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Base {
+    /// Make the base of a folder with a base.toml
+    Build {
+        path: PathBuf,
+        /// Make it anew, with the packages of today
+        #[arg(long)]
+        afresh: bool,
+    },
+    /// List all versions of all bases
+    List,
+    /// Show one version
+    Show {
+        #[arg(value_name = "NAME[@VERSION]")]
+        base: BaseRef,
+    },
+    /// Forget one version
+    Remove {
+        #[arg(value_name = "NAME[@VERSION]")]
+        base: BaseRef,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Build {
+    /// A directory, or a git repository (path or address)
+    #[arg(default_value = ".")]
+    pub(crate) source: String,
+    /// The base that prepares it (default: what till.toml says)
+    #[arg(long, value_name = "NAME[@VERSION]")]
+    pub(crate) base: Option<BaseRef>,
+    /// A commit, branch or tag of the repository
+    #[arg(long, value_name = "REV")]
+    pub(crate) rev: Option<String>,
+    /// The app's name (default: what till.toml says, or the directory's name)
+    #[arg(long)]
+    pub(crate) name: Option<AppName>,
+    /// A variable for build and run; not for secrets, for it is written into the artifact
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub(crate) env: Vec<(String, String)>,
+    /// Where it is carried out
+    #[arg(long = "in", value_name = "ENVIRONMENT", default_value = "container")]
+    pub(crate) environment: EnvironmentName,
+    /// Take nothing that was made before
+    #[arg(long)]
+    pub(crate) afresh: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EnvironmentName {
+    Container,
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+pub(crate) fn variables(pairs: &[(String, String)]) -> BTreeMap<String, String> {
+    pairs.iter().cloned().collect()
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Artifact {
+    /// List all, the newest first
+    List,
+    /// Show one
+    Show { artifact: String },
+    /// Write one to an OCI layout on disk, for other tools
+    Export {
+        artifact: String,
+        /// oci:DIR[:REFERENCE]
+        target: String,
+        /// How layers are compressed there; `keep` keeps the artifact's digest, gzip is read by every tool
+        #[arg(long, default_value = "gzip")]
+        compression: ExportCompression,
+    },
+    /// Forget one
+    Remove { artifact: String },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportCompression {
+    Keep,
+    Gzip,
+    Zstd,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// A digest, its first digits, or an app's name for its newest
+    pub(crate) artifact: String,
+    /// The process type (default: web, or the only one)
+    #[arg(long)]
+    pub(crate) process: Option<String>,
+    /// The port of this machine's loopback (default: a free one)
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) publish: Option<u16>,
+    /// Return when it answers; it runs on
+    #[arg(long, short)]
+    pub(crate) detach: bool,
+    /// A variable beyond the artifact's
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub(crate) env: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// The instance, or the end of its id
+    pub(crate) instance: String,
+    /// Go on as it comes
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["instances", "all"])))]
+pub(crate) struct Stop {
+    /// Instances, or the ends of their ids
+    pub(crate) instances: Vec<String>,
+    /// All that run
+    #[arg(long)]
+    pub(crate) all: bool,
+}

@@ -1,0 +1,159 @@
+//! `till run`, `ps`, `logs`, `stop`.
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use till_core::Failure;
+use till_core::port::{Evidence, Observed};
+use till_engine::{Engine, InstanceEntry, RunWish};
+
+use super::{table, time};
+use crate::cli::{Logs, Run, Stop, variables};
+use crate::screen::Screen;
+
+/// How often a log that is followed is looked at.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+fn value(entry: &InstanceEntry) -> Value {
+    json!({
+        "instance": entry.fact.id,
+        "url": entry.url(),
+        "artifact": entry.fact.artifact,
+        "process": entry.fact.process,
+        "port": entry.fact.port,
+        "state": state(&entry.observed),
+        "began": time(entry.fact.began),
+    })
+}
+
+fn state(observed: &Observed) -> String {
+    match observed {
+        Observed::Running => "running".to_owned(),
+        Observed::Ended(Evidence::Code(code)) => format!("ended ({code})"),
+        Observed::Ended(_) => "ended (killed)".to_owned(),
+        Observed::Gone => "gone".to_owned(),
+    }
+}
+
+pub(super) async fn run(engine: &Engine, run: &Run, screen: &Screen) -> Result<ExitCode, Failure> {
+    let wish = RunWish {
+        artifact: run.artifact.clone(),
+        process: run.process.clone(),
+        publish: run.publish,
+        env: variables(&run.env),
+    };
+    let entry = engine.run(&wish).await?;
+    let address = entry.url().unwrap_or_else(|| "no port".to_owned());
+    screen.result(&value(&entry), &format!("{address}\n{}", entry.fact.id));
+    if run.detach {
+        return Ok(ExitCode::SUCCESS);
+    }
+    // In the foreground: its output until it ends, or until we are told to stop.
+    let guard = Foreground { engine: engine.clone(), id: entry.fact.id.to_string() };
+    let (_, path) = engine.log(&guard.id).await?;
+    let mut follower = Follower::new(&path);
+    let mut interrupt = crate::signal(tokio::signal::unix::SignalKind::interrupt())?;
+    let code = loop {
+        follower.copy(&mut std::io::stderr());
+        tokio::select! {
+            _ = interrupt.recv() => break 130,
+            () = tokio::time::sleep(INTERVAL) => {}
+        }
+        match engine.runner.inspect(&entry.fact.id).await? {
+            Observed::Running => {}
+            Observed::Ended(Evidence::Code(code)) => break code,
+            _ => break 255,
+        }
+    };
+    follower.copy(&mut std::io::stderr());
+    guard.engine.stop(&guard.id).await?;
+    Ok(ExitCode::from(code))
+}
+
+struct Foreground {
+    engine: Engine,
+    id: String,
+}
+
+pub(super) async fn list(engine: &Engine, screen: &Screen) -> Result<(), Failure> {
+    let entries = engine.instances().await?;
+    let row = |entry: &InstanceEntry| {
+        let id = entry.fact.id.to_string();
+        let artifact = entry.fact.artifact.short().to_owned();
+        vec![
+            id,
+            entry.fact.process.clone(),
+            state(&entry.observed),
+            entry.url().unwrap_or_default(),
+            artifact,
+            time(entry.fact.began),
+        ]
+    };
+    let text = if entries.is_empty() {
+        "nothing runs".to_owned()
+    } else {
+        table(&entries.iter().map(row).collect::<Vec<_>>())
+    };
+    screen.result(&json!({ "items": entries.iter().map(value).collect::<Vec<_>>() }), &text);
+    Ok(())
+}
+
+pub(super) async fn logs(engine: &Engine, wish: &Logs, screen: &Screen) -> Result<(), Failure> {
+    let (fact, path) = engine.log(&wish.instance).await?;
+    if !wish.follow {
+        let mut bytes = std::fs::read(path.with_extension("1")).unwrap_or_default();
+        bytes.extend(std::fs::read(&path).unwrap_or_default());
+        let text = String::from_utf8_lossy(&bytes);
+        screen.result(&json!({ "instance": fact.id, "log": text }), &text);
+        return Ok(());
+    }
+    let mut follower = Follower::new(&path);
+    loop {
+        follower.copy(&mut std::io::stdout());
+        if engine.runner.inspect(&fact.id).await? != Observed::Running {
+            follower.copy(&mut std::io::stdout());
+            return Ok(());
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+/// Reads on where it stopped.
+struct Follower {
+    file: Option<std::fs::File>,
+    path: std::path::PathBuf,
+}
+
+impl Follower {
+    fn new(path: &Path) -> Self {
+        Self { file: None, path: path.to_owned() }
+    }
+
+    fn copy(&mut self, out: &mut dyn Write) {
+        if self.file.is_none() {
+            self.file = std::fs::File::open(&self.path).ok();
+        }
+        let mut bytes = Vec::new();
+        if let Some(file) = &mut self.file {
+            let _ = file.take(1 << 20).read_to_end(&mut bytes);
+        }
+        let _ = out.write_all(&bytes).and_then(|()| out.flush());
+    }
+}
+
+pub(super) async fn stop(engine: &Engine, wish: &Stop, screen: &Screen) -> Result<(), Failure> {
+    let mut wanted = wish.instances.clone();
+    if wish.all {
+        wanted = engine.ledger.instances().await?.into_iter().map(|fact| fact.id.to_string()).collect();
+    }
+    let mut stopped = Vec::new();
+    for instance in &wanted {
+        stopped.push(engine.stop(instance).await?.id.to_string());
+    }
+    let text = if stopped.is_empty() { "nothing runs".to_owned() } else { format!("stopped {}", stopped.join(", ")) };
+    screen.result(&json!({ "items": stopped }), &text);
+    Ok(())
+}

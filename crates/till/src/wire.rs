@@ -1,0 +1,54 @@
+//! Which technology fills which port.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use till_core::Failure;
+use till_engine::Engine;
+use till_ground::container::{self, Containers, Machine, Runtime};
+use till_ground::debian::Mmdebstrap;
+use till_image::Store;
+use till_ledger::Ledger;
+
+use crate::config::Config;
+
+/// Everything, wired. What the dead left behind is swept away first.
+pub(crate) async fn engine(data: &Path) -> Result<Engine, Failure> {
+    let config = Config::read(data)?;
+    secure(data)?;
+    let runtime = Runtime::probe(&config.runtimes, data, config.first_id, false).await?;
+    let store = Store::open(&data.join("images"))?;
+    let supervisor = std::env::current_exe().map_err(|error| Failure::house("cannot find our own binary", error))?;
+    let containers = container::Config {
+        data: data.to_owned(),
+        first_id: config.first_id,
+        compression: config.compression,
+        supervisor,
+        machine: Machine::of(std::env::vars()),
+    };
+    let containers = Arc::new(Containers::new(containers, store.clone(), runtime));
+    let engine = Engine {
+        data: data.to_owned(),
+        ledger: Ledger::open(&data.join("ledger.sqlite")).await?,
+        store,
+        environment: containers.clone(),
+        bootstrapper: Arc::new(Mmdebstrap { apt: PathBuf::from("/etc/apt") }),
+        runner: containers,
+        now,
+    };
+    engine.sweep().await?;
+    Ok(engine)
+}
+
+/// Nobody but us reads what is kept: sources, logs, artifacts.
+fn secure(data: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(data, std::fs::Permissions::from_mode(0o700))
+        .map_err(|error| Failure::house(format!("cannot close `{}` to others", data.display()), error))
+}
+
+/// Seconds since 1970, now.
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,54 @@
+//! Every task of the house: `cargo xtask` says which there are.
+//!
+//! It uses nothing of ours, so that it builds in seconds and works however broken the rest may be.
+
+mod check;
+mod demo;
+mod setup;
+mod test;
+mod tools;
+mod walls;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use tools::Repository;
+
+const USAGE: &str = "\
+Usage: cargo xtask TASK
+
+  setup          install the system packages that are missing (Debian, as root)
+  check          formatting, clippy, walls, sizes of files, documentation, dependencies
+  walls          only the walls: who may use whom, licences, sizes of files
+  test [--all]   setup, check, and every test; --all: the demo too
+  demo           setup, build till, make the base images, prepare and run four real apps";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match dispatch(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tools::say(&format!("\nerror: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(words: &[&str]) -> Result<()> {
+    let repository = Repository::here();
+    match words {
+        ["setup"] => setup::setup(),
+        ["check"] => check::check(&repository),
+        ["walls"] => walls::walls(&repository),
+        ["test"] => test::test(&repository, test::Extent::Usual),
+        ["test", "--all"] => test::test(&repository, test::Extent::All),
+        ["demo"] => demo::demo(&repository),
+        [] | ["help" | "--help" | "-h"] => {
+            tools::say(USAGE);
+            Ok(())
+        }
+        _ => bail!("there is no task `{}`\n\n{USAGE}", words.join(" ")),
+    }
+}
