@@ -1,13 +1,16 @@
 //! What there is, found by what people type.
 
+use std::path::Path;
+
 use serde::Serialize;
 use till_core::model::artifact::{ARTIFACT_LABEL, BASE_LABEL};
 use till_core::model::{ArtifactLabel, BaseLabel, BaseRef};
 use till_core::words::nearest;
 use till_core::{Failure, Fault, ManifestDigest};
-use till_image::Image;
+use till_image::{ExportCompression, Image};
 use till_ledger::{ArtifactFact, BaseFact};
 
+use crate::lock::{self, Sharing};
 use crate::{Engine, unknown};
 
 /// A base with its image.
@@ -140,6 +143,25 @@ impl Engine {
     pub async fn artifacts(&self) -> Result<Vec<ArtifactEntry>, Failure> {
         let facts = self.ledger.artifacts().await?;
         facts.into_iter().map(|fact| self.artifact_entry(fact)).collect()
+    }
+
+    /// Writes an artifact to an OCI layout on disk; answers with the digest that it has there.
+    pub async fn export(
+        &self,
+        wanted: &str,
+        into: &Path,
+        reference: &str,
+        compression: ExportCompression,
+    ) -> Result<(ArtifactEntry, ManifestDigest), Failure> {
+        let _no_gc = lock::take(&self.folder("locks")?, "gc", Sharing::Shared, || {}).await?;
+        let entry = self.artifact(wanted).await?;
+        let (store, digest) = (self.store.clone(), entry.fact.digest.clone());
+        let (into, reference) = (into.to_owned(), reference.to_owned());
+        let work = move || till_image::export_oci(&store, &digest, &into, &reference, compression);
+        match tokio::task::spawn_blocking(work).await {
+            Ok(exported) => Ok((entry, exported?)),
+            Err(error) => Err(Failure::house("cannot export", error)),
+        }
     }
 
     /// Forgets an artifact that nothing runs.

@@ -21,6 +21,10 @@ pub struct Collection {
     pub trees: u64,
     /// Layers that could have been taken again.
     pub layers: u64,
+    /// Logs of preparations that left nothing.
+    pub logs: u64,
+    /// Caches of apps that have no artifact.
+    pub caches: u64,
 }
 
 /// What the dead had left behind.
@@ -116,14 +120,43 @@ impl Engine {
                 collection.blobs += 1;
             }
         }
-        for entry in std::fs::read_dir(self.data.join("layers")).into_iter().flatten().flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if entry.path().is_dir() && !trees.contains(&name) {
-                std::fs::remove_dir_all(entry.path())
-                    .map_err(|error| Failure::house(format!("cannot remove the layer {name}"), error))?;
-                collection.trees += 1;
-            }
-        }
+        collection.trees = self.remove_others("layers", &|name| trees.contains(name) || name == "BOOT")?;
+        self.collect_around(&mut collection).await?;
         Ok(collection)
     }
+
+    /// Logs and caches that belong to no artifact any more.
+    async fn collect_around(&self, collection: &mut Collection) -> Result<(), Failure> {
+        let artifacts = self.ledger.artifacts().await?;
+        let apps: BTreeSet<_> = artifacts.iter().map(|artifact| artifact.app.as_str()).collect();
+        let logs: BTreeSet<_> = artifacts.iter().map(|artifact| artifact.preparation.as_str()).collect();
+        let limit = (self.now)() - LOGS_KEPT;
+        let recent = |name: &str| made(name).is_some_and(|made| made > limit);
+        collection.logs = self.remove_others("logs", &|name| logs.contains(name) || recent(name))?;
+        collection.caches = self.remove_others("caches", &|name| apps.contains(name) || name == ".recipes")?;
+        Ok(())
+    }
+
+    /// Removes the entries of a folder whose name is not to be kept.
+    fn remove_others(&self, folder: &str, keep: &dyn Fn(&str) -> bool) -> Result<u64, Failure> {
+        let mut count = 0;
+        for entry in std::fs::read_dir(self.data.join(folder)).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !keep(&name) {
+                let removed = std::fs::remove_dir_all(entry.path());
+                removed.map_err(|error| Failure::house(format!("cannot remove {folder}/{name}"), error))?;
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+}
+
+/// How long the log of a preparation that failed is kept: a week, in seconds.
+const LOGS_KEPT: i64 = 7 * 24 * 3600;
+
+/// When a preparation began: its id begins with milliseconds since 1970 in 48 bits (UUID version 7).
+fn made(id: &str) -> Option<i64> {
+    let hex = id.strip_prefix("prep_")?.get(..12)?;
+    Some(i64::from_str_radix(hex, 16).ok()? / 1000)
 }

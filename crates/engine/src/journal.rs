@@ -56,23 +56,36 @@ pub(crate) struct Journal<'a> {
     /// Bytes that were not kept.
     pub(crate) dropped: u64,
     last: VecDeque<Vec<u8>>,
+    /// The first line that speaks of an error: what comes after it is often only its consequence.
+    first_error: Option<String>,
 }
 
 impl<'a> Journal<'a> {
     pub(crate) fn new(observer: &'a dyn Observer, path: &Path, limit: u64) -> Self {
-        Self { observer, file: File::create(path).ok(), kept: 0, limit, dropped: 0, last: VecDeque::from([Vec::new()]) }
+        Self {
+            observer,
+            file: File::create(path).ok(),
+            kept: 0,
+            limit,
+            dropped: 0,
+            last: VecDeque::from([Vec::new()]),
+            first_error: None,
+        }
     }
 
-    /// The last lines, as text that a terminal can be given.
+    /// The last lines, as text that a terminal can be given; the first that speaks of an error before them.
     pub(crate) fn last_lines(&self) -> Vec<String> {
         let lines = self.last.iter().map(|line| plain(line));
         let lines: Vec<_> = lines.filter(|line| !line.trim().is_empty()).collect();
-        lines[lines.len().saturating_sub(LAST_LINES)..].to_vec()
+        let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
+        let first = self.first_error.iter().filter(|line| !last.contains(line));
+        first.flat_map(|line| [line.clone(), "…".to_owned()]).chain(last.iter().cloned()).collect()
     }
 
     fn remember(&mut self, bytes: &[u8]) {
         for (number, part) in bytes.split(|byte| *byte == b'\n').enumerate() {
             if number > 0 {
+                self.look_for_error();
                 self.last.push_back(Vec::new());
                 if self.last.len() > LAST_LINES * 2 {
                     self.last.pop_front();
@@ -84,6 +97,25 @@ impl<'a> Journal<'a> {
             }
         }
     }
+}
+
+impl Journal<'_> {
+    /// Looks at the line that has just been completed.
+    fn look_for_error(&mut self) {
+        if self.first_error.is_none()
+            && let Some(line) = self.last.back()
+            && speaks_of_error(line)
+        {
+            self.first_error = Some(plain(line));
+        }
+    }
+}
+
+/// `error:`, `ERROR`, `fatal:`, `E: …` and the like, as compilers, package managers and interpreters write them.
+fn speaks_of_error(line: &[u8]) -> bool {
+    let lower = line.to_ascii_lowercase();
+    let has = |word: &[u8]| lower.windows(word.len()).any(|window| window == word);
+    line.starts_with(b"E: ") || has(b"error:") || has(b"error ") || has(b"[error]") || has(b"fatal:")
 }
 
 impl LogSink for Journal<'_> {

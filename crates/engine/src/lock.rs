@@ -22,17 +22,17 @@ fn open(folder: &Path, name: &str) -> Result<File, Failure> {
     file.map_err(|error| Failure::house(format!("cannot open the lock `{}`", path.display()), error))
 }
 
-fn operations(sharing: Sharing) -> (FlockOperation, FlockOperation) {
-    match sharing {
-        Sharing::Shared => (FlockOperation::NonBlockingLockShared, FlockOperation::LockShared),
-        Sharing::Alone => (FlockOperation::NonBlockingLockExclusive, FlockOperation::LockExclusive),
-    }
-}
+/// How often a lock that is taken is asked for again.
+const INTERVAL: std::time::Duration = std::time::Duration::from_millis(20);
 
 /// Takes the lock if nobody stands against it.
 pub(crate) fn try_take(folder: &Path, name: &str, sharing: Sharing) -> Result<Option<Lock>, Failure> {
     let file = open(folder, name)?;
-    Ok(rustix::fs::flock(&file, operations(sharing).0).ok().map(|()| Lock(file)))
+    let operation = match sharing {
+        Sharing::Shared => FlockOperation::NonBlockingLockShared,
+        Sharing::Alone => FlockOperation::NonBlockingLockExclusive,
+    };
+    Ok(rustix::fs::flock(&file, operation).ok().map(|()| Lock(file)))
 }
 
 /// Takes the lock; says so before it has to wait.
@@ -41,16 +41,11 @@ pub(crate) async fn take(folder: &Path, name: &str, sharing: Sharing, waiting: i
         return Ok(lock);
     }
     waiting();
-    let file = open(folder, name)?;
-    let wait = move || loop {
-        match rustix::fs::flock(&file, operations(sharing).1) {
-            Err(rustix::io::Errno::INTR) => {}
-            result => return result.map(|()| Lock(file)),
+    // Asked again and again, not waited for in a thread: who is interrupted meanwhile must be able to leave.
+    loop {
+        tokio::time::sleep(INTERVAL).await;
+        if let Some(lock) = try_take(folder, name, sharing)? {
+            return Ok(lock);
         }
-    };
-    match tokio::task::spawn_blocking(wait).await {
-        Ok(Ok(lock)) => Ok(lock),
-        Ok(Err(error)) => Err(Failure::house(format!("cannot wait for the lock `{name}`"), error)),
-        Err(error) => Err(Failure::house(format!("cannot wait for the lock `{name}`"), error)),
     }
 }

@@ -1,4 +1,4 @@
-//! Settings: `till.toml` in the data directory (`config.toml`), which may be empty or missing. The command line and `TILL_*` win.
+//! Settings: `config.toml` in the data directory, which may be empty or missing. The command line and `TILL_*` win.
 
 use std::path::{Path, PathBuf};
 

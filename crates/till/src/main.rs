@@ -23,6 +23,8 @@ use till_core::{Failure, Fault};
 
 /// The exit code of an interrupted command, as shells give it.
 const INTERRUPTED: u8 = 130;
+/// How long work that cannot be interrupted is waited for.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
@@ -51,16 +53,21 @@ fn start(arguments: cli::Arguments, screen: &screen::Screen) -> Result<ExitCode,
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::house("cannot start the runtime", error))?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let mut interrupt = signal(tokio::signal::unix::SignalKind::interrupt())?;
+        let mut hangup = signal(tokio::signal::unix::SignalKind::hangup())?;
         let mut terminate = signal(tokio::signal::unix::SignalKind::terminate())?;
         // A command that is dropped clears away what it had begun.
         tokio::select! {
             outcome = commands::run(arguments, screen) => outcome,
             _ = interrupt.recv() => Ok(interrupted(screen)),
             _ = terminate.recv() => Ok(interrupted(screen)),
+            _ = hangup.recv() => Ok(interrupted(screen)),
         }
-    })
+    });
+    // Work in threads (a layer being written) ends and clears away before we leave; what does not is swept next time.
+    runtime.shutdown_timeout(PATIENCE);
+    outcome
 }
 
 fn signal(kind: tokio::signal::unix::SignalKind) -> Result<tokio::signal::unix::Signal, Failure> {

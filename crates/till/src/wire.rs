@@ -40,11 +40,16 @@ pub(crate) async fn engine(data: &Path) -> Result<Engine, Failure> {
     Ok(engine)
 }
 
-/// Nobody but us reads what is kept: sources, logs, artifacts.
+/// Nobody but us reads what is kept: sources, logs, artifacts. The data directory itself may be anyone's, so only what we
+/// make in it is closed.
 fn secure(data: &Path) -> Result<(), Failure> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(data, std::fs::Permissions::from_mode(0o700))
-        .map_err(|error| Failure::house(format!("cannot close `{}` to others", data.display()), error))
+    use std::os::unix::fs::DirBuilderExt;
+    for name in ["caches", "images", "instances", "layers", "locks", "logs", "staging"] {
+        let path = data.join(name);
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
+        made.map_err(|error| Failure::house(format!("cannot make `{}`", path.display()), error))?;
+    }
+    Ok(())
 }
 
 /// Seconds since 1970, now.

@@ -63,7 +63,9 @@ impl Plan {
 
 /// The digest of a value's canonical JSON (struct order, sorted maps, no spaces).
 pub(crate) fn digest_of<T: Serialize>(value: &T) -> Digest {
-    Digest::of(serde_json::to_string(value).unwrap_or_default().as_bytes())
+    // Strings, numbers, maps by string: nothing in a plan can fail to be written.
+    let text = serde_json::to_string(value).expect("a plan is plain data");
+    Digest::of(text.as_bytes())
 }
 
 /// The source that a plan is for.

@@ -104,6 +104,13 @@ pub(super) fn write_resolv_conf(folder: &Path) -> io::Result<PathBuf> {
     Ok(path)
 }
 
+/// Writes the instance's hosts: itself, and nobody else.
+pub(super) fn write_hosts(folder: &Path) -> io::Result<PathBuf> {
+    let path = folder.join("hosts");
+    std::fs::write(&path, "127.0.0.1\tlocalhost till\n::1\tlocalhost ip6-localhost ip6-loopback\n")?;
+    Ok(path)
+}
+
 /// A free port of the host's loopback, at this moment.
 pub(super) fn free_port() -> io::Result<u16> {
     Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())

@@ -87,6 +87,10 @@ impl Container {
                 binds.push(Bind::mount(&archive, &place, Access::Read)?);
             }
         }
+        let hosts = egress::write_hosts(&self.folder.path).map_err(io("write", &self.folder.path))?;
+        if let Some(place) = places::file(root, "/etc/hosts", nobody, &mut self.stubs)? {
+            binds.push(Bind::mount(&hosts, &place, Access::Read)?);
+        }
         let mut env = BTreeMap::from([("SOURCE_DATE_EPOCH".to_owned(), self.opening.epoch.to_string())]);
         if step.network == Network::Egress {
             let resolver = egress::write_resolv_conf(&self.folder.path).map_err(io("write", &self.folder.path))?;

@@ -128,21 +128,14 @@ impl Containers {
                 port,
                 limits: request.limits,
             };
-            // The lock is let go at the end of this block; the supervisor takes it. A sweep in between finds a folder that
-            // is an artifact's and marks it as lost, which the supervisor then finds.
             let folder = Folder::create(&house, &request.id)?;
             write_json(&folder.path, "request.json", &order)?;
             let log = folder.path.join("supervisor.log");
             let said = std::fs::File::create(&log).map_err(io("write", &log))?;
             let mut command = process::command(&house.config.supervisor);
-            command
-                .arg("__supervise")
-                .arg(&folder.path)
-                .stdout(Stdio::null())
-                .stderr(said)
-                .kill_on_drop(false)
-                .process_group(0);
-            drop(folder);
+            command.arg("__supervise").arg(&folder.path).stdout(Stdio::null()).stderr(said);
+            // The supervisor inherits the lock: there is no moment in which nobody has it.
+            command.stdin(folder.into_stdio()).kill_on_drop(false).process_group(0);
             command.into_std().spawn().map_err(io("start", &house.config.supervisor))?;
             Ok(())
         })
@@ -195,7 +188,7 @@ impl Runner for Containers {
         let has_port = request.launch.ports.iter().any(|port| port.process == request.process);
         let port = match (has_port, request.publish) {
             (false, _) => None,
-            (true, Some(port)) => Some(port),
+            (true, Some(port)) => Some(free(port)?),
             (true, None) => Some(egress::free_port().map_err(io("find a free port at", "127.0.0.1"))?),
         };
         self.launch(request, port).await?;
@@ -261,18 +254,33 @@ impl Containers {
     }
 }
 
+/// That port, if nobody has it.
+fn free(port: u16) -> Result<u16, Failure> {
+    match std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Ok(_) => Ok(port),
+        Err(error) => Err(Failure {
+            fault: Fault::Caller,
+            ..Failure::house(format!("cannot publish at port {port} of the loopback"), error)
+        }
+        .hint("give another port, or none for any that is free")),
+    }
+}
+
 /// Asks whether a port answers as its protocol says. The error is what was seen instead.
 async fn ask(port: &Port, host: u16, path: &str, pid: u32) -> Result<(), String> {
     if !listens(pid, port) {
         return Err(format!("nothing listens at port {}", port.number));
     }
-    if port.protocol != Protocol::Http {
-        return Ok(());
-    }
-    let asked = ask_http(SocketAddr::from((Ipv4Addr::LOCALHOST, host)), path);
-    let status =
-        tokio::time::timeout(Duration::from_secs(10), asked).await.map_err(|_| "no answer within 10 s".to_owned())?;
-    match status {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, host));
+    let asked = async {
+        match port.protocol {
+            Protocol::Http => ask_http(address, path).await,
+            Protocol::H2c => ask_h2c(address).await,
+            _ => Ok(200),
+        }
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(10), asked).await;
+    match answer.map_err(|_| "no answer within 10 s".to_owned())? {
         Ok(100..=499) => Ok(()),
         Ok(status) => Err(format!("HTTP status {status}")),
         Err(error) => Err(error.to_string()),
@@ -282,13 +290,25 @@ async fn ask(port: &Port, host: u16, path: &str, pid: u32) -> Result<(), String>
 /// The status of `GET path` in HTTP/1.1 (RFC 9112).
 async fn ask_http(address: SocketAddr, path: &str) -> std::io::Result<u16> {
     let mut stream = tokio::net::TcpStream::connect(address).await?;
-    let request =
-        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: till-health\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: till-health\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+    );
     stream.write_all(request.as_bytes()).await?;
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).await?;
     let status = std::str::from_utf8(&answer[9..]).ok().and_then(|status| status.parse().ok());
     status.filter(|_| answer.starts_with(b"HTTP/1.")).ok_or_else(|| std::io::Error::other("the answer is not HTTP/1"))
+}
+
+/// Whether HTTP/2 is spoken: its preface and empty settings are answered by settings (RFC 9113, 3.4). 200 when so.
+async fn ask_h2c(address: SocketAddr) -> std::io::Result<u16> {
+    const SETTINGS: u8 = 4;
+    let mut stream = tokio::net::TcpStream::connect(address).await?;
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await?;
+    stream.write_all(&[0, 0, 0, SETTINGS, 0, 0, 0, 0, 0]).await?;
+    let mut header = [0; 9];
+    stream.read_exact(&mut header).await?;
+    if header[3] == SETTINGS { Ok(200) } else { Err(std::io::Error::other("the answer is not HTTP/2")) }
 }
 
 /// Does anything in the network namespace of `pid` listen at that port? (proc(5): state 0A is LISTEN, 07 an open UDP port.)

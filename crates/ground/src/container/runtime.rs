@@ -8,6 +8,7 @@ use till_core::plan::{Limits, Network, Step};
 use super::spec::{Seat, write_bundle};
 use super::{ContainerError, io, mounts::Overlay, trees};
 use crate::process;
+use crate::scratch::Scratch;
 
 /// The names under which runtimes are looked for, the best first.
 pub fn candidates() -> [&'static str; 2] {
@@ -70,8 +71,8 @@ fn stamp(tool: &str) -> String {
 /// Runs our own binary's nothing in an instance made of an empty directory: create is enough to see whether namespaces,
 /// cgroups, mounts, capabilities and the seccomp profile are to the runtime's liking.
 async fn try_run(tool: &str, data: &Path, first_id: u32) -> Result<(), ContainerError> {
-    let folder = tempfile::Builder::new().prefix("probe-").tempdir_in(data).map_err(io("make a directory in", data))?;
-    let at = |name: &str| folder.path().join(name);
+    let folder = Scratch::new(data).map_err(io("make a directory in", data))?;
+    let at = |name: &str| folder.join(name);
     let ids = till_image::IdShift { first: first_id, count: 65_536 };
     trees::new_root(&at("upper"), ids)?;
     std::fs::create_dir(at("work")).map_err(io("make", at("work")))?;

@@ -15,7 +15,7 @@ use super::{ContainerError, House, io, trees};
 #[derive(Debug)]
 pub(super) struct Folder {
     pub(super) path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 pub(super) fn instances(data: &Path) -> PathBuf {
@@ -38,7 +38,24 @@ impl Folder {
         }
         trees::new_root(&hidden.join("upper"), house.config.ids())?;
         std::fs::rename(&hidden, &path).map_err(io("make", &path))?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, lock })
+    }
+
+    /// Hands the folder on, still locked, to a process that is started with this as its standard input.
+    pub(super) fn into_stdio(self) -> std::process::Stdio {
+        self.lock.into()
+    }
+
+    /// The folder that our standard input is the lock of.
+    pub(super) fn inherited(path: &Path) -> Result<Option<Self>, ContainerError> {
+        use std::os::fd::AsFd;
+        let stdin = std::io::stdin().as_fd().try_clone_to_owned().map_err(io("take the lock of", path))?;
+        Self::locked(path, File::from(stdin))
+    }
+
+    fn locked(path: &Path, lock: File) -> Result<Option<Self>, ContainerError> {
+        let taken = rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive);
+        Ok(taken.ok().map(|()| Self { path: path.to_owned(), lock }))
     }
 
     /// Takes over a folder whose owner let go of it, or is dead.
@@ -48,10 +65,7 @@ impl Folder {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(io("open the lock of", path)(error)),
         };
-        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Self { path: path.to_owned(), _lock: lock })),
-            Err(_) => Ok(None),
-        }
+        Self::locked(path, lock)
     }
 
     pub(super) fn upper(&self) -> PathBuf {

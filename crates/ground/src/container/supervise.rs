@@ -26,7 +26,7 @@ pub async fn supervise(folder: &Path) -> Result<(), Failure> {
     let Some(order) = read_json::<Order>(folder, "request.json") else {
         return Err(Failure::new(till_core::Fault::House, format!("there is no order in {}", folder.display())));
     };
-    let Some(folder) = Folder::adopt(folder)? else {
+    let Some(folder) = Folder::inherited(folder)? else {
         return Err(Failure::new(till_core::Fault::House, "another supervisor has this instance"));
     };
     if is_ended(&folder.path) {
@@ -57,9 +57,14 @@ async fn run(order: &Order, folder: &Folder) -> Result<Ended, Failure> {
     let overlay = folder.mount(order.id.as_str(), &order.lower)?;
     let root = overlay.root();
     let resolver = egress::write_resolv_conf(&folder.path).map_err(io("write", &folder.path))?;
+    let hosts = egress::write_hosts(&folder.path).map_err(io("write", &folder.path))?;
     let nobody = (order.first_id, order.first_id);
-    let place = places::file(&root, "/etc/resolv.conf", nobody, &mut Stubs::default())?;
-    let bind = place.map(|place| Bind::mount(&resolver, &place, Access::Read)).transpose()?;
+    let mut binds = Vec::new();
+    for (source, path) in [(resolver, "/etc/resolv.conf"), (hosts, "/etc/hosts")] {
+        if let Some(place) = places::file(&root, path, nobody, &mut Stubs::default())? {
+            binds.push(Bind::mount(&source, &place, Access::Read)?);
+        }
+    }
     let seat = Seat { name: order.id.as_str(), root: &root, ids: house.config.ids(), limits: &order.limits };
     let mut log = RollingLog::create(&folder.path, order.limits.log.0).map_err(io("write the log in", &folder.path))?;
     let running =
@@ -67,7 +72,7 @@ async fn run(order: &Order, folder: &Folder) -> Result<Ended, Failure> {
     let facts = Running { pid: running.pid, supervisor: std::process::id() };
     write_json(&folder.path, "running.json", &facts)?;
     let exit = running.wait(None, || false, &mut log).await;
-    drop(bind);
+    drop(binds);
     drop(overlay);
     Ok(Ended::of(exit.evidence))
 }

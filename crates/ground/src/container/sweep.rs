@@ -11,7 +11,9 @@ use super::{ContainerError, House, cgroup, io};
 /// Clears every instance that nobody holds. A running artifact's folder stays, with its log, marked as ended.
 pub(super) fn sweep(house: &House) -> Result<usize, Failure> {
     let parent = instances(&house.config.data);
-    let mut count = 0;
+    let data = &house.config.data;
+    let scratches = [data.clone(), data.join("layers"), data.join("staging")];
+    let mut count = scratches.iter().map(|parent| crate::scratch::sweep(parent)).sum();
     for entry in std::fs::read_dir(&parent).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let id = name.strip_prefix(".new-").unwrap_or(&name).parse::<InstanceId>();

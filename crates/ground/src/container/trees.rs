@@ -10,6 +10,7 @@ use till_core::{DiffId, Failure};
 use till_image::{IdShift, Store};
 
 use super::{ContainerError, io};
+use crate::scratch::Scratch;
 
 /// The folder of trees, emptied when it was written in another boot.
 pub(super) fn folder(data: &Path) -> Result<PathBuf, ContainerError> {
@@ -38,9 +39,8 @@ pub(super) fn ensure(data: &Path, store: &Store, layer: &Layer, ids: IdShift) ->
     if tree.exists() {
         return Ok(tree);
     }
-    let staging =
-        tempfile::Builder::new().prefix(".unpack-").tempdir_in(&folder).map_err(io("make a directory in", &folder))?;
-    let root = staging.path().join("root");
+    let scratch = Scratch::new(&folder).map_err(io("make a directory in", &folder))?;
+    let root = scratch.join("root");
     new_root(&root, ids)?;
     till_image::unpack_layer(store, layer, &root, ids)?;
     keep(&root, &tree)?;

@@ -17,6 +17,7 @@ use tokio::process::Command;
 use super::archive::{Archive, is_lfs_pointer};
 use super::{MAX_TEXT, SourceError, ignored};
 use crate::process;
+use crate::scratch::Scratch;
 
 /// What kind of repository a directory is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +112,7 @@ pub(super) struct Repository {
     /// The tree's object: of the commit, or of the directory that was named.
     tree: String,
     /// Removed with us, for one that was fetched.
-    _fetched: Option<tempfile::TempDir>,
+    _fetched: Option<Scratch>,
 }
 
 impl Repository {
@@ -144,11 +145,12 @@ impl Repository {
 
     /// A repository somewhere else, fetched whole into a directory that goes with us.
     pub(super) async fn fetch(address: &str, rev: Option<&str>, staging: &Path) -> Result<Self, Failure> {
-        let directory = tempfile::Builder::new()
-            .prefix("fetch-")
-            .tempdir_in(staging)
+        let scratch =
+            Scratch::new(staging).map_err(|error| Failure::house("cannot make a directory to fetch into", error))?;
+        let directory = scratch.join("repository");
+        std::fs::create_dir(&directory)
             .map_err(|error| Failure::house("cannot make a directory to fetch into", error))?;
-        let mut command = git(directory.path());
+        let mut command = git(&directory);
         command.args(["clone", "--quiet", "--mirror", "--"]).arg(OsStr::new(address)).arg(".");
         process::output(command).await.map_err(|error| {
             Failure {
@@ -157,8 +159,8 @@ impl Repository {
             }
             .hint("check the address, and that this machine may read it")
         })?;
-        let mut repository = Self::open(directory.path(), rev.unwrap_or("HEAD")).await?;
-        repository._fetched = Some(directory);
+        let mut repository = Self::open(&directory, rev.unwrap_or("HEAD")).await?;
+        repository._fetched = Some(scratch);
         Ok(repository)
     }
 

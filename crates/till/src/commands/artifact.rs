@@ -102,7 +102,6 @@ async fn export(
     compression: ExportCompression,
     screen: &Screen,
 ) -> Result<(), Failure> {
-    let entry = engine.artifact(wanted).await?;
     let Some(place) = target.strip_prefix("oci:").filter(|place| !place.is_empty()) else {
         return Err(Failure::new(Fault::Caller, format!("`{target}` is not a place to export to"))
             .hint("oci:DIR, or oci:DIR:REFERENCE"));
@@ -116,11 +115,7 @@ async fn export(
         ExportCompression::Gzip => till_image::ExportCompression::Convert(Compression::Gzip),
         ExportCompression::Zstd => till_image::ExportCompression::Convert(Compression::Zstd),
     };
-    let (store, digest, into, name) =
-        (engine.store.clone(), entry.fact.digest.clone(), Path::new(folder).to_owned(), reference.clone());
-    let work = move || till_image::export_oci(&store, &digest, &into, &name, compression);
-    let exported =
-        tokio::task::spawn_blocking(work).await.map_err(|error| Failure::house("cannot export", error))??;
+    let (entry, exported) = engine.export(wanted, Path::new(folder), &reference, compression).await?;
     let value =
         json!({ "artifact": entry.fact.digest, "exported": exported, "directory": folder, "reference": reference });
     screen.result(&value, &format!("oci:{folder}:{reference} {exported}"));
@@ -129,7 +124,8 @@ async fn export(
 
 pub(super) async fn collect(engine: &Engine, screen: &Screen) -> Result<(), Failure> {
     let collection = engine.collect().await?;
-    let value = json!({ "blobs": collection.blobs, "bytes": collection.bytes, "trees": collection.trees, "layers": collection.layers });
+    let value = json!({ "blobs": collection.blobs, "bytes": collection.bytes, "trees": collection.trees,
+                        "layers": collection.layers, "logs": collection.logs, "caches": collection.caches });
     let text = format!(
         "removed {} blobs ({:.1} MB) and {} unpacked layers",
         collection.blobs,

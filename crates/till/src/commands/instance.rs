@@ -133,12 +133,19 @@ impl Follower {
     }
 
     fn copy(&mut self, out: &mut dyn Write) {
-        if self.file.is_none() {
-            self.file = std::fs::File::open(&self.path).ok();
-        }
+        use std::os::unix::fs::MetadataExt;
         let mut bytes = Vec::new();
         if let Some(file) = &mut self.file {
             let _ = file.take(1 << 20).read_to_end(&mut bytes);
+        }
+        // The log was begun anew: the old one has been read to its end.
+        let inode = |meta: std::io::Result<std::fs::Metadata>| meta.ok().map(|meta| meta.ino());
+        let ours = self.file.as_ref().and_then(|file| inode(file.metadata()));
+        if bytes.is_empty() && inode(std::fs::metadata(&self.path)) != ours {
+            self.file = std::fs::File::open(&self.path).ok();
+            if let Some(file) = &mut self.file {
+                let _ = file.take(1 << 20).read_to_end(&mut bytes);
+            }
         }
         let _ = out.write_all(&bytes).and_then(|()| out.flush());
     }

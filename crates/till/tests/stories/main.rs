@@ -1,0 +1,7 @@
+//! Whole stories: the real binary, as a user would call it. One test program, so that it is linked once.
+//!
+//! They need root, as `till` does, and share one data directory under cargo's target directory, where the bases are made
+//! once. Each test has its own app name and its own temporary source.
+#![expect(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+
+mod support;
