@@ -103,6 +103,13 @@ impl Engine {
             )
             .hint("remove that first"));
         }
+        let artifacts = self.ledger.artifacts().await?;
+        let count = artifacts.iter().filter(|artifact| artifact.base == version.digest).count();
+        let name = format!("{}@{}", version.name, version.version);
+        if count > 0 {
+            return Err(Failure::new(Fault::Caller, format!("{count} artifacts were prepared by {name}"))
+                .hint("remove those first; `till artifact list` shows them"));
+        }
         self.ledger.remove_base(version).await?;
         Ok(entry.fact)
     }
@@ -114,16 +121,20 @@ impl Engine {
 
     /// The artifact that is meant: a digest, its first hex digits, or an app's name for its newest.
     pub async fn artifact(&self, wanted: &str) -> Result<ArtifactEntry, Failure> {
+        self.artifact_entry(self.artifact_fact(wanted).await?)
+    }
+
+    async fn artifact_fact(&self, wanted: &str) -> Result<ArtifactFact, Failure> {
         let artifacts = self.ledger.artifacts().await?;
         let hex = wanted.strip_prefix("sha256:").unwrap_or(wanted);
         if let Some(fact) = artifacts.iter().find(|fact| fact.app.as_str() == wanted) {
-            return self.artifact_entry(fact.clone());
+            return Ok(fact.clone());
         }
         let is_hex = hex.len() >= 4 && hex.bytes().all(|b| b.is_ascii_hexdigit());
         let mut found: Vec<_> = artifacts.iter().filter(|fact| is_hex && fact.digest.hex().starts_with(hex)).collect();
         found.dedup_by(|a, b| a.digest == b.digest);
         match found.as_slice() {
-            [fact] => self.artifact_entry((*fact).clone()),
+            [fact] => Ok((*fact).clone()),
             [] => {
                 let near = nearest(wanted, artifacts.iter().map(|fact| fact.app.as_str()));
                 let hint = near.map_or_else(
@@ -166,8 +177,8 @@ impl Engine {
 
     /// Forgets an artifact that nothing runs.
     pub async fn remove_artifact(&self, wanted: &str) -> Result<ManifestDigest, Failure> {
-        let entry = self.artifact(wanted).await?;
-        let digest = entry.fact.digest;
+        // By what the ledger knows: also one whose image is damaged can be removed.
+        let digest = self.artifact_fact(wanted).await?.digest;
         if let Some(instance) = self.ledger.instances().await?.into_iter().find(|instance| instance.artifact == digest)
         {
             return Err(Failure::new(Fault::Caller, format!("{} runs it", instance.id))

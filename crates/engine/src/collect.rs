@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use till_core::id::PreparationId;
-use till_core::{Digest, Failure, Fault};
+use till_core::{DiffId, Digest, Failure, Fault};
 
 use crate::Engine;
 use crate::lock::{self, Lock, Sharing};
@@ -40,6 +40,8 @@ pub struct Swept {
 
 /// A directory for the archives of one preparation; it goes with its handle, or with the sweep when its owner died.
 pub(crate) struct Staging {
+    /// Whose archives they are.
+    pub(crate) id: PreparationId,
     path: PathBuf,
     _lock: Lock,
 }
@@ -58,9 +60,10 @@ impl Drop for Staging {
 
 impl Engine {
     pub(crate) fn staging(&self, id: &PreparationId) -> Result<Staging, Failure> {
+        let _birth = lock::births(&self.folder("staging")?, Sharing::Shared)?;
         let path = self.folder(&format!("staging/{id}"))?;
         match lock::try_take(&path, "lock", Sharing::Alone)? {
-            Some(lock) => Ok(Staging { path, _lock: lock }),
+            Some(lock) => Ok(Staging { id: id.clone(), path, _lock: lock }),
             None => Err(Failure::new(Fault::House, format!("preparation {id} is carried out already"))),
         }
     }
@@ -69,17 +72,18 @@ impl Engine {
     pub async fn sweep(&self) -> Result<Swept, Failure> {
         let mut swept =
             Swept { instances: self.environment.sweep().await?, files: self.store.sweep()?, preparations: 0 };
-        for unended in self.ledger.unended().await? {
-            let path = self.data.join("staging").join(unended.id.as_str());
-            // Between being written down and having a staging directory a preparation holds none; it is young then.
-            let young = (self.now)() - unended.began < 60;
-            let held = path.exists() && lock::try_take(&path, "lock", Sharing::Alone)?.is_none();
-            if held || (young && !path.exists()) {
-                continue;
-            }
-            if path.exists() {
-                let _ = std::fs::remove_dir_all(&path);
+        let staging = self.folder("staging")?;
+        let _no_birth = lock::births(&staging, Sharing::Alone)?;
+        for entry in std::fs::read_dir(&staging).into_iter().flatten().flatten() {
+            let ours = entry.file_name().to_string_lossy().starts_with("prep_");
+            if ours && lock::is_free(&entry.path(), "lock") && std::fs::remove_dir_all(entry.path()).is_ok() {
                 swept.files += 1;
+            }
+        }
+        for unended in self.ledger.unended().await? {
+            // Who lives has a staging directory from before it was written down until after its end was.
+            if staging.join(unended.id.as_str()).exists() {
+                continue;
             }
             self.ledger.end(&unended.id, Some("till was killed"), (self.now)()).await?;
             swept.preparations += 1;
@@ -96,7 +100,7 @@ impl Engine {
                 .hint("try again when they have ended"));
         };
         let mut blobs: BTreeSet<Digest> = BTreeSet::new();
-        let mut trees: BTreeSet<String> = BTreeSet::new();
+        let mut trees: BTreeSet<DiffId> = BTreeSet::new();
         let bases = self.ledger.bases().await?.into_iter().map(|base| base.version.digest);
         let artifacts = self.ledger.artifacts().await?.into_iter().map(|artifact| artifact.digest);
         let running = self.ledger.instances().await?.into_iter().map(|instance| instance.artifact);
@@ -106,7 +110,7 @@ impl Engine {
             }
             let image = till_image::load(&self.store, &manifest)?;
             blobs.extend(image.layers.iter().map(|layer| layer.blob.0.clone()));
-            trees.extend(image.layers.iter().map(|layer| layer.diff_id.hex().to_owned()));
+            trees.extend(image.layers.iter().map(|layer| layer.diff_id.clone()));
             blobs.insert(image.config_digest);
             blobs.insert(manifest.0);
         }
@@ -120,7 +124,7 @@ impl Engine {
                 collection.blobs += 1;
             }
         }
-        collection.trees = self.remove_others("layers", &|name| trees.contains(name) || name == "BOOT")?;
+        collection.trees = self.environment.collect(&trees).await?;
         self.collect_around(&mut collection).await?;
         Ok(collection)
     }

@@ -102,7 +102,9 @@ impl<'a> Journal<'a> {
 impl Journal<'_> {
     /// Looks at the line that has just been completed.
     fn look_for_error(&mut self) {
+        // Not in a flood: looking costs more than all else that is done with a line.
         if self.first_error.is_none()
+            && self.dropped == 0
             && let Some(line) = self.last.back()
             && speaks_of_error(line)
         {

@@ -33,7 +33,7 @@ pub use collect::{Collection, Swept};
 pub use journal::{Event, Observer, StepReport, plain};
 pub use prepare::{Built, Planned, Wish};
 pub use recreate::Made;
-pub use run::{InstanceEntry, RunWish};
+pub use run::{InstanceEntry, RunWish, new_instance_id};
 
 /// Everything that work needs, wired by till.
 #[derive(Clone)]

@@ -37,6 +37,8 @@ pub(crate) struct Milling<'a> {
     /// For the logs of steps.
     pub(crate) logs: PathBuf,
     pub(crate) steps: Vec<StepReport>,
+    /// What was seen of the source only when it was read.
+    pub(crate) notices: Vec<String>,
 }
 
 /// What came of it.
@@ -44,11 +46,12 @@ pub(crate) struct Milled {
     pub(crate) layers: Vec<(Layer, String)>,
     pub(crate) collected: Collected,
     pub(crate) steps: Vec<StepReport>,
+    pub(crate) notices: Vec<String>,
 }
 
 impl Milling<'_> {
     pub(crate) async fn run(mut self) -> Result<Milled, Failure> {
-        let keys = stage_keys(self.plan);
+        let keys: Vec<_> = stage_keys(self.plan).iter().map(|key| self.scoped(key)).collect();
         let mut layers: Vec<(Layer, String)> = Vec::new();
         let mut collected = Collected::default();
         for (number, stage) in self.plan.stages.iter().enumerate() {
@@ -71,7 +74,15 @@ impl Milling<'_> {
             };
             layers.push((layer, format!("till: {}", stage.name)));
         }
-        Ok(Milled { layers, collected, steps: self.steps })
+        Ok(Milled { layers, collected, steps: self.steps, notices: self.notices })
+    }
+
+    /// Caches are one app's, and what a step takes from them is in its layer: so the layer is taken again by that app only.
+    fn scoped(&self, key: &Digest) -> Digest {
+        match self.plan.caches.is_empty() {
+            true => key.clone(),
+            false => Digest::of(format!("{key} {}", self.caches.display()).as_bytes()),
+        }
     }
 
     /// A layer of the same inputs that is still there.
@@ -158,7 +169,12 @@ impl Milling<'_> {
             _ => return Err(Failure::new(Fault::House, "the plan asks for files that it cannot have")),
         };
         for notice in notices {
-            self.observer.event(Event::Notice(&format!("{}: {}", notice.path, notice.what)));
+            let text = format!("{}: {}", notice.path, notice.what);
+            // A file that several stages are given is named once.
+            if !self.notices.contains(&text) {
+                self.observer.event(Event::Notice(&text));
+                self.notices.push(text);
+            }
         }
         instance.inject(injection, &archive).await?;
         // An archive that is mounted while steps run has to stay.

@@ -13,6 +13,7 @@ use till_image::{Assembly, Image};
 use till_ledger::ArtifactFact;
 
 use crate::catalog::{BaseEntry, written};
+use crate::collect::Staging;
 use crate::journal::{Event, Observer, StepReport};
 use crate::lock::{self, Sharing};
 use crate::mill::{Material, Milled, Milling};
@@ -125,11 +126,16 @@ impl Engine {
             return Ok(built);
         }
         let id = PreparationId::from_bits(new_bits());
+        let staging = self.staging(&id)?;
         self.ledger.begin(&id, "app", planned.app.as_str(), &planned.plan.digest(), (self.now)()).await?;
-        let result = self.carry_out(&planned, wish, &id, observer).await;
+        let result = self.carry_out(&planned, wish, &staging, observer).await;
         let failure = result.as_ref().err().map(Failure::chain);
         self.ledger.end(&id, failure.as_deref(), (self.now)()).await?;
-        result.map(|(artifact, label, steps)| Built { artifact, label, reused: false, steps, notices })
+        drop(staging);
+        result.map(|mut built| {
+            built.notices.splice(0..0, notices);
+            built
+        })
     }
 
     async fn known(&self, planned: &Planned, wish: &Wish, notices: &[String]) -> Result<Option<Built>, Failure> {
@@ -139,7 +145,12 @@ impl Engine {
         let Some(fact) = self.ledger.artifact_of(&planned.app, &planned.plan.digest()).await? else {
             return Ok(None);
         };
-        let entry = self.artifact(fact.digest.as_str()).await?;
+        let Ok(entry) = self.artifact(fact.digest.as_str()).await else {
+            return Ok(None);
+        };
+        if !entry.image.layers.iter().all(|layer| self.store.has(&layer.blob)) {
+            return Ok(None);
+        }
         Ok(Some(Built {
             artifact: fact.digest,
             label: entry.label,
@@ -153,10 +164,9 @@ impl Engine {
         &self,
         planned: &Planned,
         wish: &Wish,
-        id: &PreparationId,
+        staging: &Staging,
         observer: &dyn Observer,
-    ) -> Result<(ManifestDigest, ArtifactLabel, Vec<StepReport>), Failure> {
-        let staging = self.staging(id)?;
+    ) -> Result<Built, Failure> {
         let milling = Milling {
             engine: self,
             plan: &planned.plan,
@@ -167,8 +177,9 @@ impl Engine {
             afresh: wish.afresh,
             observer,
             staging: staging.path(),
-            logs: self.folder(&format!("logs/{id}"))?,
+            logs: self.folder(&format!("logs/{}", staging.id))?,
             steps: Vec::new(),
+            notices: Vec::new(),
         };
         let milled = milling.run().await?;
         let label = self.label(planned, &milled)?;
@@ -180,10 +191,10 @@ impl Engine {
             base: planned.base.fact.version.digest.clone(),
             commit: planned.view.commit.clone(),
             made: (self.now)(),
-            preparation: id.clone(),
+            preparation: staging.id.clone(),
         };
         self.ledger.add_artifact(&fact).await?;
-        Ok((image.manifest, label, milled.steps))
+        Ok(Built { artifact: image.manifest, label, reused: false, steps: milled.steps, notices: milled.notices })
     }
 
     fn label(&self, planned: &Planned, milled: &Milled) -> Result<ArtifactLabel, Failure> {

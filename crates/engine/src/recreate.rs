@@ -5,7 +5,8 @@ use std::path::Path;
 
 use till_core::id::PreparationId;
 use till_core::model::artifact::BASE_LABEL;
-use till_core::model::{BaseLabel, BaseSpec, base};
+use till_core::model::name::Wanted;
+use till_core::model::{BaseLabel, BaseRef, BaseSpec, base};
 use till_core::plan::lint;
 use till_core::recipe::{FoundFile, Ground, Recipe};
 use till_core::{Digest, Failure, Fault};
@@ -13,6 +14,7 @@ use till_image::Assembly;
 use till_ledger::BaseFact;
 
 use crate::catalog::{BaseEntry, written};
+use crate::collect::Staging;
 use crate::journal::{Event, Observer, StepReport};
 use crate::lock::{self, Sharing};
 use crate::mill::{Material, Milling};
@@ -78,26 +80,28 @@ impl Engine {
             return Ok(made);
         }
         let id = PreparationId::from_bits(new_bits());
+        let staging = self.staging(&id)?;
         self.ledger.begin(&id, "base", label.spec.name.as_str(), &label.plan, (self.now)()).await?;
-        let result = self.make(&label, &plan, from.as_ref(), folder, &id, observer).await;
+        let result = self.make(&label, &plan, from.as_ref(), folder, &staging, observer).await;
         let failure = result.as_ref().err().map(Failure::chain);
         self.ledger.end(&id, failure.as_deref(), (self.now)()).await?;
+        drop(staging);
         result
     }
 
-    /// A version whose plan and description are the same.
+    /// The newest version, when its plan and description are the same. An older one is not taken: who goes back to an old
+    /// recipe wants what it makes to be the newest.
     async fn known_base(&self, label: &BaseLabel, afresh: bool) -> Result<Option<Made>, Failure> {
         if afresh {
             return Ok(None);
         }
-        let same = |entry: &BaseEntry| entry.label == *label;
-        let bases = self.bases().await?;
-        Ok(bases.into_iter().rfind(same).map(|entry| Made {
-            fact: entry.fact,
-            label: entry.label,
-            reused: true,
-            steps: Vec::new(),
-        }))
+        let newest = BaseRef { name: label.spec.name.clone(), version: Wanted::Newest };
+        if self.ledger.base(&newest).await?.is_none() {
+            return Ok(None);
+        }
+        let BaseEntry { fact, label: known, image } = self.base(&newest).await?;
+        let whole = image.layers.iter().all(|layer| self.store.has(&layer.blob));
+        Ok((known == *label && whole).then(|| Made { fact, label: known, reused: true, steps: Vec::new() }))
     }
 
     async fn make(
@@ -106,10 +110,9 @@ impl Engine {
         plan: &till_core::plan::Plan,
         from: Option<&BaseEntry>,
         folder: &Path,
-        id: &PreparationId,
+        staging: &Staging,
         observer: &dyn Observer,
     ) -> Result<Made, Failure> {
-        let staging = self.staging(id)?;
         let below = from.map(|from| from.image.layers.clone()).unwrap_or_default();
         let milling = Milling {
             engine: self,
@@ -122,8 +125,9 @@ impl Engine {
             afresh: true,
             observer,
             staging: staging.path(),
-            logs: self.folder(&format!("logs/{id}"))?,
+            logs: self.folder(&format!("logs/{}", staging.id))?,
             steps: Vec::new(),
+            notices: Vec::new(),
         };
         let locks = self.folder("locks")?;
         let _caches = lock::take(&locks, "recipe-caches", Sharing::Alone, || {
@@ -162,12 +166,18 @@ fn read_spec(folder: &Path) -> Result<BaseSpec, Failure> {
     })
 }
 
-/// The file of that path, or all files below it, sorted.
+/// The file of that path, or all files below it, sorted. A symlink could lead out of the folder: none is followed.
 fn find_files(folder: &Path, path: &str, found: &mut Vec<FoundFile>) -> Result<(), Failure> {
     let full = folder.join(path);
     let failed =
         |error| Failure { fault: Fault::Base, ..Failure::house(format!("cannot read `{}`", full.display()), error) };
-    if !full.is_dir() {
+    let linked = path.match_indices('/').map(|(end, _)| &path[..end]).find(|above| folder.join(above).is_symlink());
+    let meta = std::fs::symlink_metadata(&full).map_err(failed)?;
+    if linked.is_some() || !(meta.is_dir() || meta.is_file()) {
+        let what = format!("`{}` is neither a file nor a directory of the base's folder", full.display());
+        return Err(Failure::new(Fault::Base, what).hint("put a copy there in place of a link"));
+    }
+    if meta.is_file() {
         let bytes = std::fs::read(&full).map_err(failed)?;
         let file = FoundFile { path: path.to_owned(), digest: Digest::of(&bytes) };
         if !found.contains(&file) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use till_core::id::InstanceId;
+use till_core::model::Protocol;
 use till_core::plan::Limits;
 use till_core::port::{Observed, RunRequest};
 use till_core::words::{list, nearest};
@@ -13,9 +14,16 @@ use till_ledger::InstanceFact;
 use crate::lock::{self, Sharing};
 use crate::{Engine, new_bits, unknown};
 
+/// A new id for an instance.
+pub fn new_instance_id() -> InstanceId {
+    InstanceId::from_bits(new_bits())
+}
+
 /// What the user asked for.
 #[derive(Debug, Clone)]
 pub struct RunWish {
+    /// Its id, chosen before anything happens, so that who asked can stop it at any moment.
+    pub id: InstanceId,
     /// Which artifact.
     pub artifact: String,
     /// Which process type; by default `web`, or the only one.
@@ -55,11 +63,9 @@ impl Engine {
         let process = choose(&launch.processes, launch.default_process(), wish.process.as_deref())?;
         launch.env.extend(wish.env.clone());
         let port = launch.ports.iter().find(|port| port.process == process);
-        let http = port.is_some_and(|port| {
-            matches!(port.protocol, till_core::model::Protocol::Http | till_core::model::Protocol::H2c)
-        });
+        let http = port.is_some_and(|port| is_http(port.protocol));
         let mut fact = InstanceFact {
-            id: InstanceId::from_bits(new_bits()),
+            id: wish.id.clone(),
             artifact: entry.fact.digest,
             process: process.clone(),
             port: None,
@@ -74,7 +80,12 @@ impl Engine {
             publish: wish.publish,
             limits: Limits::default(),
         };
-        fact.port = self.runner.start(&request).await?.port;
+        let started = self.runner.start(&request).await;
+        if started.is_err() && self.runner.inspect(&fact.id).await? == Observed::Gone {
+            // It never began: there is nothing to look at or to stop.
+            self.ledger.remove_instance(&fact.id).await?;
+        }
+        fact.port = started?.port;
         self.ledger.put_instance(&fact).await?;
         Ok(InstanceEntry { fact, observed: Observed::Running, http })
     }
@@ -90,12 +101,9 @@ impl Engine {
                 continue;
             }
             let http = match self.artifact(fact.artifact.as_str()).await {
-                Ok(entry) => entry
-                    .label
-                    .launch
-                    .ports
-                    .iter()
-                    .any(|port| port.process == fact.process && port.protocol == till_core::model::Protocol::Http),
+                Ok(entry) => {
+                    entry.label.launch.ports.iter().any(|port| port.process == fact.process && is_http(port.protocol))
+                }
                 Err(_) => false,
             };
             entries.push(InstanceEntry { fact, observed, http });
@@ -132,6 +140,10 @@ impl Engine {
         self.ledger.remove_instance(&fact.id).await?;
         Ok(fact)
     }
+}
+
+fn is_http(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::Http | Protocol::H2c)
 }
 
 fn choose(

@@ -53,6 +53,30 @@ pub fn command(tool: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// A process group that dies with its handle: a tool and whatever it started.
+#[derive(Debug)]
+pub struct Group(Option<rustix::process::Pid>);
+
+impl Group {
+    /// Of a child that was started with `process_group(0)`.
+    pub fn of(child: &tokio::process::Child) -> Self {
+        Self(child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())))
+    }
+
+    /// It ended by itself.
+    pub fn ended(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+    }
+}
+
 /// Runs a command to its end and gives its standard output.
 pub async fn output(mut command: Command) -> Result<Vec<u8>, ToolError> {
     let result = command.output().await;

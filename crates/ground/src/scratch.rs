@@ -3,15 +3,25 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 
 /// What their names begin with.
 const PREFIX: &str = ".scratch-";
 
-/// Between being made and being locked a directory is younger than this.
-const YOUNG: Duration = Duration::from_secs(10);
+/// The lock of a directory itself. Who makes something in it that is not locked yet holds it shared; who lists what is in
+/// it, to look for the dead, has it alone: so that nobody takes what is about to be locked for dead.
+pub(crate) fn births(parent: &Path, operation: FlockOperation) -> io::Result<File> {
+    let directory = File::open(parent)?;
+    rustix::io::retry_on_intr(|| rustix::fs::flock(&directory, operation))?;
+    Ok(directory)
+}
+
+/// The paths of all that is in a directory and was not made just now.
+pub(crate) fn born(parent: &Path) -> Vec<PathBuf> {
+    let _births = births(parent, FlockOperation::LockExclusive);
+    std::fs::read_dir(parent).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
 
 /// A directory that goes with its handle.
 #[derive(Debug)]
@@ -23,6 +33,7 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// Makes one inside `parent`.
     pub(crate) fn new(parent: &Path) -> io::Result<Self> {
+        let _birth = births(parent, FlockOperation::LockShared)?;
         let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
         let lock = File::create(directory.path().join("lock"))?;
         rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
@@ -37,18 +48,16 @@ impl Scratch {
 
 /// Removes what the dead left in `parent`. Answers how many.
 pub(crate) fn sweep(parent: &Path) -> usize {
-    let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
-    let ours = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX));
-    ours.filter(|entry| is_dead(&entry.path()) && std::fs::remove_dir_all(entry.path()).is_ok()).count()
+    let name = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
+    let ours = born(parent).into_iter().filter(name);
+    ours.filter(|path| is_dead(path) && std::fs::remove_dir_all(path).is_ok()).count()
 }
 
 fn is_dead(path: &Path) -> bool {
     match File::open(path.join("lock")) {
         Ok(lock) => rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok(),
-        Err(_) => {
-            let made = path.metadata().and_then(|meta| meta.modified());
-            made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age > YOUNG))
-        }
+        // Its owner died before it made the lock, or while it removed it.
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
 }
 

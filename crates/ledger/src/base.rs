@@ -34,7 +34,8 @@ fn read(row: &SqliteRow) -> Result<BaseFact, LedgerError> {
 }
 
 impl Ledger {
-    /// Records a base's new image; one that is known already keeps its number.
+    /// Records a base's new image. The newest keeps its number when it is made again; an older one becomes the newest, by
+    /// another number.
     pub async fn add_base(
         &self,
         name: &BaseName,
@@ -45,7 +46,8 @@ impl Ledger {
         sqlx::query(
             "INSERT INTO base_version (name, number, digest, plan, made)
              SELECT $1, 1 + COALESCE(MAX(number), 0), $2, $3, $4 FROM base_version WHERE name = $1
-             ON CONFLICT (name, digest) DO UPDATE SET plan = excluded.plan",
+             HAVING NOT EXISTS (SELECT 1 FROM base_version AS newest WHERE newest.name = $1 AND newest.digest = $2
+                 AND newest.number = (SELECT MAX(number) FROM base_version WHERE name = $1))",
         )
         .bind(name.as_str())
         .bind(digest.as_str())

@@ -37,7 +37,7 @@ impl Ledger {
 
     /// A preparation ended; with what failure, if any.
     pub async fn end(&self, id: &PreparationId, failure: Option<&str>, now: i64) -> Result<(), LedgerError> {
-        let query = sqlx::query("UPDATE preparation SET ended = $2, failure = $3 WHERE id = $1");
+        let query = sqlx::query("UPDATE preparation SET ended = $2, failure = $3 WHERE id = $1 AND ended IS NULL");
         query
             .bind(id.as_str())
             .bind(now)

@@ -1,1 +1,27 @@
+//! Fakes of the ports, and suites that every implementation of a port passes. For tests only.
+//!
+//! ```text
+//! tree.rs         files in memory
+//! machine.rs      Environment, Instance: steps are closures over files in memory; layers are real blobs of a store
+//! source.rs       SourceTree: files in memory
+//! packages.rs     Bootstrapper: a file for each package
+//! bench.rs        Runner: a table of what runs
+//! archive.rs      what stands in a tar
+//! conformance/    one suite for each port
+//! ```
+#![deny(missing_docs)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+pub mod archive;
+mod bench;
+pub mod conformance;
+mod machine;
+mod packages;
+mod source;
+mod tree;
+
+pub use bench::Bench;
+pub use machine::{Held, Machine, Scene};
+pub use packages::Packages;
+pub use source::MemorySource;
+pub use tree::{Entry, Tree, tree};

@@ -20,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use till_core::{Failure, Fault};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// The exit code of an interrupted command, as shells give it.
 const INTERRUPTED: u8 = 130;
@@ -40,6 +41,8 @@ fn main() -> ExitCode {
 }
 
 fn start(arguments: cli::Arguments, screen: &screen::Screen) -> Result<ExitCode, Failure> {
+    // What is made in images must not depend on who calls; what is private is made so explicitly.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     if arguments.command.needs_machine() {
         if !rustix::process::geteuid().is_root() {
             return Err(Failure::new(
@@ -54,15 +57,17 @@ fn start(arguments: cli::Arguments, screen: &screen::Screen) -> Result<ExitCode,
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::house("cannot start the runtime", error))?;
     let outcome = runtime.block_on(async {
-        let mut interrupt = signal(tokio::signal::unix::SignalKind::interrupt())?;
-        let mut hangup = signal(tokio::signal::unix::SignalKind::hangup())?;
-        let mut terminate = signal(tokio::signal::unix::SignalKind::terminate())?;
-        // A command that is dropped clears away what it had begun.
+        // What is run is stopped when it is interrupted, and takes care of that itself.
+        if matches!(arguments.command, cli::Command::Run(_)) {
+            return commands::run(arguments, screen).await;
+        }
+        // Any other command that is dropped clears away what it had begun.
         tokio::select! {
             outcome = commands::run(arguments, screen) => outcome,
-            _ = interrupt.recv() => Ok(interrupted(screen)),
-            _ = terminate.recv() => Ok(interrupted(screen)),
-            _ = hangup.recv() => Ok(interrupted(screen)),
+            interrupted = interruption() => interrupted.map(|()| {
+                screen.interrupted();
+                ExitCode::from(INTERRUPTED)
+            }),
         }
     });
     // Work in threads (a layer being written) ends and clears away before we leave; what does not is swept next time.
@@ -70,11 +75,16 @@ fn start(arguments: cli::Arguments, screen: &screen::Screen) -> Result<ExitCode,
     outcome
 }
 
-fn signal(kind: tokio::signal::unix::SignalKind) -> Result<tokio::signal::unix::Signal, Failure> {
-    tokio::signal::unix::signal(kind).map_err(|error| Failure::house("cannot listen for signals", error))
-}
-
-fn interrupted(screen: &screen::Screen) -> ExitCode {
-    screen.say("interrupted; nothing is left behind");
-    ExitCode::from(INTERRUPTED)
+/// Waits until somebody wants us to stop.
+async fn interruption() -> Result<(), Failure> {
+    let listen = |kind| signal(kind).map_err(|error| Failure::house("cannot listen for signals", error));
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut hangup = listen(SignalKind::hangup())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
+    }
+    Ok(())
 }

@@ -68,6 +68,17 @@ impl Screen {
         }
     }
 
+    /// Somebody wanted us to stop, and we did.
+    pub(crate) fn interrupted(&self) {
+        self.say("interrupted; nothing is left behind");
+        if self.json {
+            println!(
+                "{}",
+                json!({ "error": { "fault": "caller", "message": "interrupted", "hint": null, "step": null, "log": [] } })
+            );
+        }
+    }
+
     /// What failed, whose doing it is, what to do next; the last useful lines where a step failed.
     pub(crate) fn failure(&self, failure: &Failure) {
         self.clear();
@@ -80,10 +91,10 @@ impl Screen {
         for line in &failure.evidence {
             text.push_str(&format!("  {} {line}\n", self.paint(DIM, "│")));
         }
-        text.push_str(&format!("{} {}\n", self.paint(RED, "error:"), failure.chain()));
+        text.push_str(&format!("{} {}\n", self.paint(RED, "error:"), clean(&failure.chain())));
         text.push_str(&format!("  whose doing: {}\n", failure.fault.whose()));
         if let Some(hint) = &failure.hint {
-            text.push_str(&format!("  what to try: {hint}\n"));
+            text.push_str(&format!("  what to try: {}\n", clean(hint)));
         }
         eprint!("{text}");
     }
@@ -130,19 +141,29 @@ impl Screen {
     }
 }
 
+/// Text with words of strangers, such as names of files: nothing in it moves the terminal.
+pub(crate) fn clean(text: &str) -> String {
+    text.lines().map(|line| till_engine::plain(line.as_bytes())).collect::<Vec<_>>().join("\n")
+}
+
 impl Observer for Screen {
     fn event(&self, event: Event<'_>) {
-        if let Event::Began(name) = event
-            && let Ok(mut state) = self.state.lock()
-        {
-            state.step = Some((name.to_owned(), Instant::now()));
-            state.line.clear();
+        if let Ok(mut state) = self.state.lock() {
+            match event {
+                Event::Began(name) => {
+                    state.step = Some((name.to_owned(), Instant::now()));
+                    state.line.clear();
+                }
+                // What fails after this is not this step's doing.
+                Event::Ended(_) => state.step = None,
+                _ => {}
+            }
         }
         if self.quiet {
             return;
         }
         match event {
-            Event::Notice(text) => self.say(&format!("  {} {text}", self.paint(YELLOW, "!"))),
+            Event::Notice(text) => self.say(&format!("  {} {}", self.paint(YELLOW, "!"), clean(text))),
             Event::Waiting(text) => self.say(&format!("  {} waiting {text}", self.paint(YELLOW, "…"))),
             Event::Began(name) if !self.terminal => self.say(&format!("  → {name}")),
             Event::Began(_) => {}

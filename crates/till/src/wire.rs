@@ -24,7 +24,7 @@ pub(crate) async fn engine(data: &Path) -> Result<Engine, Failure> {
         first_id: config.first_id,
         compression: config.compression,
         supervisor,
-        machine: Machine::of(std::env::vars()),
+        machine: Machine::of(variables()),
     };
     let containers = Arc::new(Containers::new(containers, store.clone(), runtime));
     let engine = Engine {
@@ -50,6 +50,11 @@ fn secure(data: &Path) -> Result<(), Failure> {
         made.map_err(|error| Failure::house(format!("cannot make `{}`", path.display()), error))?;
     }
     Ok(())
+}
+
+/// The environment, without what is not UTF-8.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// Seconds since 1970, now.

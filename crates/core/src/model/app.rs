@@ -61,7 +61,13 @@ pub struct BadAppFile(pub String);
 impl AppFile {
     /// Reads the text of a `till.toml`.
     pub fn parse(text: &str) -> Result<Self, BadAppFile> {
-        toml::from_str(text).map_err(|error| BadAppFile(explain_toml(&error)))
+        let file: Self = toml::from_str(text).map_err(|error| BadAppFile(explain_toml(&error)))?;
+        file.limits.check().map_err(BadAppFile)?;
+        let empty = |command: &Command| command.argv(&[]).first().is_none_or(|word| word.trim().is_empty());
+        match file.processes.iter().find(|(_, command)| empty(command)) {
+            Some((name, _)) => Err(BadAppFile(format!("process `{name}` runs nothing"))),
+            None => Ok(file),
+        }
     }
 }
 
@@ -74,6 +80,14 @@ mod tests {
         let error = AppFile::parse("base = \"python\"\n[enf]\nA = \"1\"\n").unwrap_err();
         assert!(error.0.contains("line 2"), "{error}");
         assert!(error.0.contains("did you mean `env`"), "{error}");
+    }
+
+    #[test]
+    fn a_command_that_runs_nothing_is_none() {
+        for command in ["[]", "\"\"", "\" \"", "[\"\", \"a\"]"] {
+            let error = AppFile::parse(&format!("[processes]\nweb = {command}\n")).unwrap_err();
+            assert!(error.0.contains("process `web` runs nothing"), "{command}: {error}");
+        }
     }
 
     #[test]

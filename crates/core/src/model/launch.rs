@@ -86,6 +86,8 @@ pub struct Process {
 pub struct Launch {
     /// By process type.
     pub processes: BTreeMap<String, Process>,
+    /// The process types that run as long as the artifact does, as against commands that end (`release`).
+    pub services: Vec<String>,
     /// What they listen at.
     pub ports: Vec<Port>,
     /// How readiness is known.

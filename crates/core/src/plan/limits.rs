@@ -44,6 +44,9 @@ impl fmt::Display for Bytes {
     }
 }
 
+/// With less nothing starts at all; and 0 would mean "no limit" to the runtimes.
+const MIN_SIZE: u64 = 1 << 20;
+
 /// What an instance may use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,7 +61,7 @@ pub struct Limits {
     pub disk: Bytes,
     /// How long one step may take.
     pub time: Span,
-    /// How much of a step's output is kept; the middle of what is beyond is dropped.
+    /// How much of a step's output is kept; what is beyond is counted, and its last lines are shown when the step fails.
     pub log: Bytes,
 }
 
@@ -95,6 +98,25 @@ pub struct LimitsFile {
 }
 
 impl LimitsFile {
+    /// What no instance could live with, in one sentence.
+    pub fn check(&self) -> Result<(), String> {
+        for (name, size) in [("memory", self.memory), ("disk", self.disk)] {
+            if let Some(size) = size.filter(|size| size.0 < MIN_SIZE || i64::try_from(size.0).is_err()) {
+                return Err(format!("limits.{name} = \"{size}\" is not between 1MiB and 8388607TiB"));
+            }
+        }
+        if self.pids.is_some_and(|pids| pids == 0 || i32::try_from(pids).is_err()) {
+            return Err("limits.pids is not between 1 and 2147483647".to_owned());
+        }
+        if self.cpu.is_some_and(|cpu| !(10..=1_000_000).contains(&cpu)) {
+            return Err("limits.cpu is in thousandths of a processor, between 10 and 1000000".to_owned());
+        }
+        if self.time.is_some_and(|time| time.0 == 0) {
+            return Err("limits.time = \"0s\" is no time".to_owned());
+        }
+        Ok(())
+    }
+
     /// The defaults, with what is given here in their place.
     pub fn over(&self, limits: Limits) -> Limits {
         Limits {
@@ -111,6 +133,15 @@ impl LimitsFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_without_limit() {
+        for text in ["memory = \"0\"", "disk = \"9223372036854775808\"", "pids = 0", "cpu = 1", "time = \"0s\""] {
+            let limits: LimitsFile = toml::from_str(text).unwrap();
+            assert!(limits.check().is_err(), "{text}");
+        }
+        assert_eq!(LimitsFile::default().check(), Ok(()));
+    }
 
     #[test]
     fn sizes_are_written_as_they_are_read() {

@@ -39,6 +39,18 @@ pub fn lint(plan: &Plan) -> Vec<Finding> {
     for step in plan.test.iter().chain(&plan.finish) {
         step_findings(step).into_iter().for_each(|what| say(&step.name, what));
     }
+    for cache in &plan.caches {
+        // It becomes a directory's name on the host.
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        if cache.name.is_empty() || cache.name.starts_with('.') || !cache.name.bytes().all(allowed) {
+            say("caches", format!("`{}` is not a cache's name: letters, digits, `-`, `_` and `.` are", cache.name));
+        }
+    }
+    for (name, candidates) in &plan.launch.processes {
+        if candidates.iter().any(|candidate| candidate.argv.first().is_none_or(String::is_empty)) {
+            say(name, "it runs nothing".to_owned());
+        }
+    }
     for path in plan.caches.iter().map(|cache| &cache.path).chain(&plan.remove) {
         path_finding(path).into_iter().for_each(|what| say("paths", what));
     }
@@ -65,4 +77,54 @@ fn step_findings(step: &Step) -> Vec<String> {
 fn path_finding(path: &str) -> Option<String> {
     let plain = path.starts_with('/') && !path.contains('\0') && path.split('/').all(|part| part != "..");
     (!plain).then(|| format!("`{path}` is not an absolute path without `..`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{Contract, Request};
+    use crate::model::{AppFile, BaseSpec, BaseVersion, FileKind, SourceFile, SourceView};
+
+    /// What is found in the plan of a contract, for a source of one file.
+    fn findings(contract: &str) -> Vec<String> {
+        let head = "name = \"b\"\ndescription = \"\"\nowner = \"\"\n[recipe]\nkind = \"debian\"\nsuite = \"s\"\n";
+        let spec = BaseSpec::parse(&format!("{head}[contract]\nkind = \"command\"\n{contract}")).unwrap();
+        let digest = crate::ManifestDigest(crate::Digest::of(b""));
+        let file = SourceFile { path: "a".to_owned(), kind: FileKind::File, content: "x".to_owned() };
+        let plan = spec.contract.plan(&Request {
+            base: &BaseVersion { name: spec.name.clone(), version: 1, digest },
+            base_epoch: 0,
+            source: &SourceView { files: vec![file], ..SourceView::default() },
+            app: &AppFile::default(),
+            env: &std::collections::BTreeMap::new(),
+            environment: "container",
+        });
+        lint(&plan.unwrap()).into_iter().map(|finding| format!("{}: {}", finding.place, finding.what)).collect()
+    }
+
+    #[test]
+    fn what_a_plan_must_not_say_is_found() {
+        let start = "[[contract.process]]\nname = \"web\"\nrun = [\"x\"]\n";
+        for (contract, found) in [
+            ("", None),
+            ("remove = [\"app\"]\n", Some("`app` is not an absolute path")),
+            ("remove = [\"/app/../etc\"]\n", Some("`/app/../etc` is not an absolute path")),
+            ("source = { as = \"dir\", at = \"app\" }\n", Some("`app` is not an absolute path")),
+            ("[[contract.cache]]\nname = \"../c\"\npath = \"/c\"\n", Some("`../c` is not a cache's name")),
+            ("[[contract.cache]]\nname = \"/etc\"\npath = \"/c\"\n", Some("`/etc` is not a cache's name")),
+            ("[[contract.cache]]\nname = \"c\"\npath = \"~/.c\"\n", Some("`~/.c` is not an absolute path")),
+            ("[[contract.step]]\nname = \"s\"\nrun = []\n", Some("s: it runs nothing")),
+            ("[[contract.step]]\nname = \"s\"\nrun = [\"a\\u0000\"]\n", Some("s: an argument holds a zero byte")),
+            ("[[contract.step]]\nname = \"s\"\nrun = [\"x\"]\ndir = \"sub\"\n", Some("`sub` is not an absolute path")),
+            (
+                "[contract.env]\n\"A=B\" = \"1\"\n[contract.test]\nrun = [\"x\"]\n",
+                Some("`A=B` is not a variable's name"),
+            ),
+            ("[[contract.process]]\nname = \"job\"\nrun = []\n", Some("job: it runs nothing")),
+        ] {
+            let findings = findings(&format!("{contract}{start}"));
+            assert_eq!(findings.is_empty(), found.is_none(), "{contract}: {findings:?}");
+            assert!(found.is_none_or(|found| findings[0].contains(found)), "{contract}: {findings:?}");
+        }
+    }
 }

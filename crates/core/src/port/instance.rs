@@ -1,5 +1,6 @@
 //! Port: a place where a plan is carried out. Container now; virtual machines later.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -57,6 +58,9 @@ pub trait Environment: Send + Sync {
 
     /// A new instance of an image.
     async fn open(&self, opening: Opening) -> Result<Box<dyn Instance>, Failure>;
+
+    /// Removes what it keeps of layers that are not among these. Called only when nothing is open. Answers how many.
+    async fn collect(&self, keep: &BTreeSet<DiffId>) -> Result<u64, Failure>;
 
     /// Removes what instances left behind whose opener is dead. Answers how many.
     async fn sweep(&self) -> Result<usize, Failure>;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use till_core::Failure;
@@ -17,7 +17,7 @@ use super::places::{self, Stubs};
 use super::seat::{Folder, lower};
 use super::spec::Seat;
 use super::step::Running;
-use super::{House, blocking, egress, io, trees, users};
+use super::{House, blocking, egress, io, sweep, trees, users};
 
 /// What is written here is of no one instance, and not part of what it leaves behind.
 const VOLATILE: [&str; 3] = ["/tmp/*", "/var/tmp/*", "/run/*"];
@@ -96,9 +96,7 @@ impl Container {
             let resolver = egress::write_resolv_conf(&self.folder.path).map_err(io("write", &self.folder.path))?;
             let lent = self.house.config.machine.files.clone();
             let mut mounted = Vec::new();
-            for (source, path) in std::iter::once((resolver, PathBuf::from("/etc/resolv.conf")))
-                .chain(lent.into_iter().map(|path| (path.clone(), path)))
-            {
+            for (source, path) in std::iter::once((resolver, PathBuf::from("/etc/resolv.conf"))).chain(lent) {
                 if let Some(place) = places::file(root, &path.to_string_lossy(), nobody, &mut self.stubs)? {
                     binds.push(Bind::mount(&source, &place, Access::Read)?);
                     mounted.push(path);
@@ -116,7 +114,7 @@ impl Container {
             Seat { name: self.opening.id.as_str(), root, ids: self.house.config.ids(), limits: &self.opening.limits };
         let running = Running::start(&self.house, &self.folder, &seat, step, env, &[]).await?;
         let time = Duration::from_secs(self.opening.limits.time.0);
-        let disk = &self.disk;
+        let disk = &mut self.disk;
         let exit = running.wait(Some(time), || disk.is_exceeded(), log).await;
         drop(binds);
         Ok(exit)
@@ -209,7 +207,7 @@ impl Instance for Container {
             let config = &self.house.config;
             let packing = Packing { ids: config.ids(), epoch: self.opening.epoch, compression: config.compression };
             let packed = till_image::pack(&upper, &packing, &self.house.store)?;
-            let folder = trees::folder(&config.data)?;
+            let folder = trees::folder(&config.data, config.ids())?;
             trees::keep(&upper, &trees::path(&folder, &packed.layer.diff_id))?;
             Ok(packed.layer)
         })
@@ -220,26 +218,41 @@ impl Instance for Container {
 impl Drop for Container {
     fn drop(&mut self) {
         self.overlay = None;
+        // Interrupted between making a container and knowing of it.
+        let name = self.opening.id.as_str();
+        if self.folder.state().join(name).exists() {
+            sweep::kill_processes(&self.house, name, &self.folder);
+        }
         let _ = std::fs::remove_dir_all(&self.folder.path);
     }
 }
 
-/// Whether an instance has written more than it may. A look at the whole file system is cheap and says when it cannot have;
-/// only when it may have is its own tree measured.
+/// Whether an instance has written more than it may. A look at the whole file system is cheap and tells at once when it may
+/// have; as others may have freed what it took, its own tree is measured now and then all the same.
 #[derive(Debug)]
 struct DiskWatch {
     folder: PathBuf,
     limit: u64,
     used_before: u64,
+    next: Instant,
 }
 
 impl DiskWatch {
+    /// How often the tree is measured; less often when that takes long.
+    const INTERVAL: Duration = Duration::from_secs(2);
+
     fn new(folder: &Path, limit: u64) -> Self {
-        Self { folder: folder.to_owned(), limit, used_before: used(folder) }
+        Self { folder: folder.to_owned(), limit, used_before: used(folder), next: Instant::now() + Self::INTERVAL }
     }
 
-    fn is_exceeded(&self) -> bool {
-        used(&self.folder).saturating_sub(self.used_before) > self.limit && measure(&self.folder) > self.limit
+    fn is_exceeded(&mut self) -> bool {
+        let began = Instant::now();
+        if began < self.next && used(&self.folder).saturating_sub(self.used_before) <= self.limit {
+            return false;
+        }
+        let exceeded = measure(&self.folder) > self.limit;
+        self.next = Instant::now() + Self::INTERVAL.max(began.elapsed() * 20);
+        exceeded
     }
 }
 

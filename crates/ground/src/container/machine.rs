@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Variables that configure package clients and proxies; those that the machine sets are passed on.
-const PASSED_ON: [&str; 14] = [
+const PASSED_ON: [&str; 13] = [
     "http_proxy",
     "https_proxy",
     "no_proxy",
@@ -19,7 +19,6 @@ const PASSED_ON: [&str; 14] = [
     "npm_config_registry",
     "NPM_CONFIG_REGISTRY",
     "GOPROXY",
-    "CARGO_REGISTRIES_CRATES_IO_PROTOCOL",
 ];
 
 /// Variables by which clients that bring their own certificates are told of the machine's.
@@ -33,19 +32,23 @@ const TRUST: [&str; 7] = [
     "NPM_CONFIG_CAFILE",
 ];
 
-/// The machine's certificates, in Debian's place, inside and outside.
-pub(super) const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// The machine's certificates, in Debian's place.
+const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// Files of the machine that stand in for the image's while a step may reach the outside.
-const LENT: [&str; 3] = [BUNDLE, "/etc/pip.conf", "/etc/npmrc"];
+/// Where a step finds them: not in Debian's place, where a step may want to put the image's own anew.
+pub(super) const LENT_BUNDLE: &str = "/run/till-certificates.crt";
+
+/// Files of the machine that a step finds while it may reach the outside, and where.
+const LENT: [(&str, &str); 3] =
+    [(BUNDLE, LENT_BUNDLE), ("/etc/pip.conf", "/etc/pip.conf"), ("/etc/npmrc", "/etc/npmrc")];
 
 /// What is lent.
 #[derive(Debug, Clone, Default)]
 pub struct Machine {
     /// Variables for steps with a network.
     pub env: BTreeMap<String, String>,
-    /// Files that are mounted read-only at the same path.
-    pub files: Vec<PathBuf>,
+    /// Files that are mounted read-only, and where.
+    pub files: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Machine {
@@ -53,15 +56,19 @@ impl Machine {
     pub fn of(env: impl Iterator<Item = (String, String)>) -> Self {
         Self {
             env: env.filter(|(name, _)| PASSED_ON.contains(&name.as_str())).collect(),
-            files: LENT.iter().map(PathBuf::from).filter(|path| path.is_file()).collect(),
+            files: LENT
+                .map(|(file, place)| (file.into(), place.into()))
+                .into_iter()
+                .filter(|(file, _): &(PathBuf, PathBuf)| file.is_file())
+                .collect(),
         }
     }
 
     /// The variables of a step with a network, in an instance where `mounted` of the files are in place.
     pub(super) fn variables(&self, mounted: &[&Path]) -> BTreeMap<String, String> {
         let mut env = self.env.clone();
-        if mounted.contains(&Path::new(BUNDLE)) {
-            env.extend(TRUST.map(|name| (name.to_owned(), BUNDLE.to_owned())));
+        if mounted.contains(&Path::new(LENT_BUNDLE)) {
+            env.extend(TRUST.map(|name| (name.to_owned(), LENT_BUNDLE.to_owned())));
         }
         env
     }

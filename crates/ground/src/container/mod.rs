@@ -1,7 +1,7 @@
 //! Containers on this machine: an OCI runtime, by its command line, over overlayfs.
 //!
 //! ```text
-//! DATA/layers/<diff id>/            unpacked layers, ids shifted; BOOT says which boot wrote them
+//! DATA/layers/<boot>-<id>/<diff id>/  unpacked layers, ids shifted, as far as this boot wrote them
 //! DATA/instances/<id>/lock          held while its owner lives
 //! DATA/instances/<id>/{upper,work}  what it wrote
 //! DATA/instances/<id>/bundle/       config.json of the OCI runtime spec
@@ -30,12 +30,13 @@ mod sweep;
 mod trees;
 mod users;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use till_core::port::{Environment, Instance, Opening};
-use till_core::{Blame, Failure, Fault};
+use till_core::{Blame, DiffId, Failure, Fault};
 use till_image::{Compression, IdShift, Store};
 
 pub use machine::Machine;
@@ -96,6 +97,15 @@ impl Environment for Containers {
         Ok(Box::new(instance::Container::open(self.house.clone(), opening).await?))
     }
 
+    async fn collect(&self, keep: &BTreeSet<DiffId>) -> Result<u64, Failure> {
+        let (house, keep) = (self.house.clone(), keep.clone());
+        blocking("cannot remove layers", move || {
+            let folder = trees::folder(&house.config.data, house.config.ids())?;
+            Ok(trees::collect(&folder, &keep)?)
+        })
+        .await
+    }
+
     async fn sweep(&self) -> Result<usize, Failure> {
         let house = self.house.clone();
         blocking("cannot sweep", move || sweep::sweep(&house)).await
@@ -124,7 +134,15 @@ enum ContainerError {
 impl Blame for ContainerError {
     fn fault(&self) -> Fault {
         match self {
-            Self::User(_) | Self::Start { .. } | Self::Place { .. } => Fault::Base,
+            Self::User(_) | Self::Place { .. } => Fault::Base,
+            // What the runtimes say of a command that cannot be executed; anything else is theirs.
+            Self::Start { said, .. }
+                if ["no such file", "not found", "permission denied", "not a directory"]
+                    .iter()
+                    .any(|part| said.to_lowercase().contains(part)) =>
+            {
+                Fault::Base
+            }
             _ => Fault::House,
         }
     }

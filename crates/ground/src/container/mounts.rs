@@ -3,6 +3,7 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use rustix::thread::UnshareFlags;
 
@@ -85,10 +86,11 @@ impl Drop for Overlay {
     }
 }
 
-/// Something of the host that is mounted elsewhere; unmounted when dropped.
+/// Something of the host that is mounted elsewhere; unmounted when dropped. Known by a handle of the mount, not by its path:
+/// what runs in the instance may rename the directories above it, and put a symlink in its place.
 #[derive(Debug)]
 pub(super) struct Bind {
-    target: PathBuf,
+    mounted: OwnedFd,
 }
 
 /// What may be done through a bind mount.
@@ -104,21 +106,27 @@ impl Bind {
     pub(super) fn mount(source: &Path, place: &OwnedFd, access: Access) -> Result<Self, ContainerError> {
         let target = PathBuf::from(format!("/proc/self/fd/{}", place.as_raw_fd()));
         let failed = |error| ContainerError::Mount { what: source.display().to_string(), source: error };
-        let place = std::fs::read_link(&target).map_err(io("look at", &target))?;
+        let path = std::fs::read_link(&target).map_err(io("look at", &target))?;
         rustix::mount::mount_bind(source, &target).map_err(failed)?;
-        let bind = Self { target: place };
+        // Nothing runs in the instance at this moment, so its path still leads to the mount.
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let bind = Self { mounted: rustix::fs::open(&path, flags, Mode::empty()).map_err(failed)? };
         let mut flags = MountFlags::BIND | MountFlags::NOSUID | MountFlags::NODEV;
         if access == Access::Read {
             flags |= MountFlags::RDONLY;
         }
-        rustix::mount::mount_remount(&bind.target, flags, c"").map_err(failed)?;
+        rustix::mount::mount_remount(bind.path(), flags, c"").map_err(failed)?;
         Ok(bind)
+    }
+
+    fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.mounted.as_raw_fd()))
     }
 }
 
 impl Drop for Bind {
     fn drop(&mut self) {
-        let _ = rustix::mount::unmount(&self.target, UnmountFlags::DETACH);
+        let _ = rustix::mount::unmount(self.path(), UnmountFlags::DETACH);
     }
 }
 

@@ -13,6 +13,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use till_core::id::InstanceId;
 use till_core::model::{Launch, Port, Protocol};
@@ -22,7 +23,7 @@ use till_core::{Failure, Fault};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::seat::{Folder, instances, lower};
-use super::{ContainerError, Containers, blocking, egress, io, sweep};
+use super::{ContainerError, Containers, House, blocking, egress, io, sweep};
 use crate::process;
 
 /// How long an instance is given to end by itself.
@@ -59,6 +60,8 @@ pub(super) struct Ended {
     pub(super) code: Option<u8>,
     /// What kept it from being started at all.
     pub(super) said: Option<String>,
+    /// Whose doing that is.
+    pub(super) fault: Option<Fault>,
 }
 
 impl Ended {
@@ -67,7 +70,13 @@ impl Ended {
             Evidence::Code(code) => Some(code),
             _ => None,
         };
-        Self { how: describe(evidence), code, said: None }
+        Self { how: describe(evidence), code, said: None, fault: None }
+    }
+
+    fn evidence(&self) -> Evidence {
+        let limits = [Evidence::OutOfMemory, Evidence::OutOfPids, Evidence::OutOfDisk];
+        let limit = limits.into_iter().find(|limit| describe(*limit) == self.how);
+        self.code.map_or(limit.unwrap_or(Evidence::OutOfTime), Evidence::Code)
     }
 }
 
@@ -91,7 +100,10 @@ pub(super) fn is_artifact(folder: &Path) -> bool {
 
 /// The supervisor is dead and did not say how the instance ended.
 pub(super) fn mark_lost(folder: &Path) -> Result<(), ContainerError> {
-    let ended = Ended { how: "lost: its supervisor was killed".to_owned(), code: None, said: None };
+    let log = std::fs::read_to_string(folder.join("supervisor.log")).unwrap_or_default();
+    let said = log.lines().last().map(str::to_owned);
+    let ended =
+        Ended { how: "lost: its supervisor was killed".to_owned(), code: None, said, fault: Some(Fault::House) };
     let _ = std::fs::remove_dir_all(folder.join("upper"));
     write_json(folder, "ended.json", &ended)
 }
@@ -115,31 +127,18 @@ impl Containers {
 
     /// Prepares the folder and lets the supervisor take it over.
     async fn launch(&self, request: &RunRequest, port: Option<u16>) -> Result<(), Failure> {
-        let (house, request) = (self.house.clone(), request.clone());
-        blocking("cannot prepare the instance", move || {
-            let order = Order {
-                data: house.config.data.clone(),
-                first_id: house.config.first_id,
-                runtime: house.runtime.tool.clone(),
-                id: request.id.clone(),
-                lower: lower(&house, &request.layers)?,
-                launch: request.launch,
-                process: request.process,
-                port,
-                limits: request.limits,
-            };
-            let folder = Folder::create(&house, &request.id)?;
-            write_json(&folder.path, "request.json", &order)?;
-            let log = folder.path.join("supervisor.log");
-            let said = std::fs::File::create(&log).map_err(io("write", &log))?;
-            let mut command = process::command(&house.config.supervisor);
-            command.arg("__supervise").arg(&folder.path).stdout(Stdio::null()).stderr(said);
-            // The supervisor inherits the lock: there is no moment in which nobody has it.
-            command.stdin(folder.into_stdio()).kill_on_drop(false).process_group(0);
-            command.into_std().spawn().map_err(io("start", &house.config.supervisor))?;
-            Ok(())
-        })
-        .await
+        let (house, wanted) = (self.house.clone(), request.clone());
+        let folder = blocking("cannot prepare the instance", move || order(&house, wanted, port)).await?;
+        // Here and not in the thread above: who is interrupted while that unpacks starts nothing.
+        let supervisor = &self.house.config.supervisor;
+        let log = folder.path.join("supervisor.log");
+        let said = std::fs::File::create(&log).map_err(io("write", &log))?;
+        let mut command = process::command(supervisor);
+        command.arg("__supervise").arg(&folder.path).stdout(Stdio::null()).stderr(said);
+        // The supervisor inherits the lock: there is no moment in which nobody has it.
+        command.stdin(folder.into_stdio()).kill_on_drop(false);
+        command.into_std().spawn().map_err(io("start", supervisor))?;
+        Ok(())
     }
 
     /// Waits until the instance answers, or ends, or takes too long.
@@ -152,9 +151,15 @@ impl Containers {
         let mut last = String::from("not asked yet");
         while began.elapsed() < within {
             if let Some(ended) = read_json::<Ended>(&folder, "ended.json") {
-                let said = ended.said.map(|said| format!(": {said}")).unwrap_or_default();
-                return Err(self.unhealthy(request, format!("it ended ({}){said}", ended.how)));
+                // A command without a port may be over before we look; that it was started is all that is asked of it.
+                if port.is_none() && ended.said.is_none() {
+                    return Ok(());
+                }
+                let said = ended.said.as_ref().map(|said| format!(": {said}")).unwrap_or_default();
+                let failure = self.unhealthy(request, format!("it ended ({}){said}", ended.how));
+                return Err(Failure { fault: ended.fault.unwrap_or(Fault::Source), ..failure });
             }
+            self.bury(&request.id);
             if let Some(running) = read_json::<Running>(&folder, "running.json") {
                 let path = health.map_or("/", |health| &health.path);
                 match (port, host_port) {
@@ -201,8 +206,9 @@ impl Runner for Containers {
 
     async fn inspect(&self, id: &InstanceId) -> Result<Observed, Failure> {
         let folder = self.folder(id);
+        self.bury(id);
         if let Some(ended) = read_json::<Ended>(&folder, "ended.json") {
-            return Ok(Observed::Ended(ended.code.map_or(Evidence::OutOfTime, Evidence::Code)));
+            return Ok(Observed::Ended(ended.evidence()));
         }
         Ok(if folder.exists() { Observed::Running } else { Observed::Gone })
     }
@@ -212,8 +218,10 @@ impl Runner for Containers {
     }
 
     async fn stop(&self, id: &InstanceId) -> Result<(), Failure> {
-        self.end(id).await;
         let folder = self.folder(id);
+        if !self.end(id).await {
+            return Err(Failure::new(Fault::House, format!("{id} does not end")).hint("try again"));
+        }
         match std::fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io("remove", &folder)(error).into()),
             _ => Ok(()),
@@ -222,36 +230,62 @@ impl Runner for Containers {
 }
 
 impl Containers {
-    /// Asks the instance to end, waits a little, then ends it. Its folder stays.
-    async fn end(&self, id: &InstanceId) {
+    /// Asks the instance to end, waits a little, then ends it. Its folder stays. False when it could not be ended.
+    async fn end(&self, id: &InstanceId) -> bool {
         let folder = self.folder(id);
-        let running = read_json::<Running>(&folder, "running.json");
-        let pid = running.as_ref().and_then(|running| rustix::process::Pid::from_raw(running.pid.cast_signed()));
-        let signal = |signal| {
-            if let (Some(pid), false) = (pid, is_ended(&folder) || !folder.exists()) {
-                let _ = rustix::process::kill_process(pid, signal);
-            }
-        };
-        signal(rustix::process::Signal::TERM);
+        let mut signalled = None;
         let began = Instant::now();
         while folder.exists() {
             // The supervisor lets go of the lock when all is cleared; a dead one has let go already.
-            if let Ok(Some(adopted)) = Folder::adopt(&folder) {
-                if !is_ended(&folder) {
-                    sweep::kill_processes(&self.house, id.as_str(), &adopted);
-                    let _ = mark_lost(&folder);
-                }
-                return;
-            }
-            if began.elapsed() > GRACE {
-                signal(rustix::process::Signal::KILL);
+            if self.bury(id) {
+                return true;
             }
             if began.elapsed() > GRACE * 2 {
-                return;
+                return false;
+            }
+            let signal = if began.elapsed() > GRACE { Signal::KILL } else { Signal::TERM };
+            // It may be written only now.
+            let running = read_json::<Running>(&folder, "running.json");
+            let pid = running.and_then(|running| rustix::process::Pid::from_raw(running.pid.cast_signed()));
+            if let Some(pid) = pid.filter(|_| signalled != Some(signal) && !is_ended(&folder)) {
+                let _ = rustix::process::kill_process(pid, signal);
+                signalled = Some(signal);
             }
             tokio::time::sleep(INTERVAL).await;
         }
+        true
     }
+
+    /// Clears up after an instance whose supervisor is no more, and writes down that it ended. False while it lives.
+    fn bury(&self, id: &InstanceId) -> bool {
+        let folder = self.folder(id);
+        let Ok(Some(adopted)) = Folder::adopt(&folder) else {
+            return false;
+        };
+        if !is_ended(&folder) {
+            sweep::kill_processes(&self.house, id.as_str(), &adopted);
+            let _ = mark_lost(&folder);
+        }
+        true
+    }
+}
+
+/// Makes the folder of an instance, with what its supervisor reads.
+fn order(house: &House, request: RunRequest, port: Option<u16>) -> Result<Folder, Failure> {
+    let order = Order {
+        data: house.config.data.clone(),
+        first_id: house.config.first_id,
+        runtime: house.runtime.tool.clone(),
+        id: request.id.clone(),
+        lower: lower(house, &request.layers)?,
+        launch: request.launch,
+        process: request.process,
+        port,
+        limits: request.limits,
+    };
+    let folder = Folder::create(house, &request.id)?;
+    write_json(&folder.path, "request.json", &order)?;
+    Ok(folder)
 }
 
 /// That port, if nobody has it.

@@ -10,6 +10,7 @@ use till_core::port::Layer;
 
 use super::mounts::Overlay;
 use super::{ContainerError, House, io, trees};
+use crate::scratch::births;
 
 /// A folder that we own.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ impl Folder {
     pub(super) fn create(house: &House, id: &InstanceId) -> Result<Self, ContainerError> {
         let parent = instances(&house.config.data);
         std::fs::create_dir_all(&parent).map_err(io("make", &parent))?;
+        let _birth = births(&parent, FlockOperation::LockShared).map_err(io("lock", &parent))?;
         let hidden = parent.join(format!(".new-{id}"));
         let path = parent.join(id.as_str());
         std::fs::create_dir(&hidden).map_err(io("make", &hidden))?;

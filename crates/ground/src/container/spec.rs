@@ -88,7 +88,8 @@ fn config(
         .iter()
         .map(|kind| json!({ "type": kind }))
         .collect();
-    let disk = seat.limits.disk.0;
+    // Beyond the limit, so that the instance's end, not a write's, is what tells of it.
+    let disk = seat.limits.disk.0.saturating_mul(2);
     // Root of a user namespace may lower the machine's limit, not raise it.
     let files =
         rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.map_or(65_536, |most| most.min(65_536));

@@ -120,7 +120,6 @@ impl<'a> Running<'a> {
         let mut buffer = vec![0; 1 << 16];
         let code = loop {
             tokio::select! {
-                biased;
                 result = self.output.read(&mut buffer), if open => match result {
                     Ok(count @ 1..) => log.write(&buffer[..count]),
                     _ => open = false,
@@ -146,6 +145,8 @@ impl<'a> Running<'a> {
             (None, 0) => Evidence::Code(0),
             (None, _) if counts.oom_kills > 0 => Evidence::OutOfMemory,
             (None, _) if counts.pids_refused > 0 => Evidence::OutOfPids,
+            // Faster than we look.
+            (None, _) if too_much() => Evidence::OutOfDisk,
             (None, code) => Evidence::Code(code),
         };
         Exit { evidence, took: began.elapsed() }

@@ -34,7 +34,12 @@ pub async fn supervise(folder: &Path) -> Result<(), Failure> {
     }
     let ended = match run(&order, &folder).await {
         Ok(ended) => ended,
-        Err(failure) => Ended { how: "could not be started".to_owned(), code: None, said: Some(failure.chain()) },
+        Err(failure) => Ended {
+            how: "could not be started".to_owned(),
+            code: None,
+            said: Some(failure.chain()),
+            fault: Some(failure.fault),
+        },
     };
     // What it wrote goes with it; what it said stays.
     let _ = std::fs::remove_dir_all(folder.upper());

@@ -12,12 +12,18 @@ use super::{ContainerError, House, cgroup, io};
 pub(super) fn sweep(house: &House) -> Result<usize, Failure> {
     let parent = instances(&house.config.data);
     let data = &house.config.data;
-    let scratches = [data.clone(), data.join("layers"), data.join("staging")];
+    let scratches = [data.clone(), super::trees::folder(data, house.config.ids())?, data.join("staging")];
     let mut count = scratches.iter().map(|parent| crate::scratch::sweep(parent)).sum();
-    for entry in std::fs::read_dir(&parent).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let id = name.strip_prefix(".new-").unwrap_or(&name).parse::<InstanceId>();
-        let (Ok(id), Some(folder)) = (id, Folder::adopt(&entry.path())?) else {
+    for path in crate::scratch::born(&parent) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let Ok(id) = name.strip_prefix(".new-").unwrap_or(&name).parse::<InstanceId>() else {
+            continue;
+        };
+        let Some(folder) = Folder::adopt(&path)? else {
+            // Its owner died before it made the lock, or while it removed it; or is just removing it.
+            if !path.join("lock").exists() {
+                let _ = std::fs::remove_dir_all(&path);
+            }
             continue;
         };
         if super::runner::is_ended(&folder.path) {
@@ -34,7 +40,10 @@ fn clear(house: &House, id: &InstanceId, folder: &Folder) -> Result<(), Containe
     if super::runner::is_artifact(&folder.path) {
         return super::runner::mark_lost(&folder.path);
     }
-    std::fs::remove_dir_all(&folder.path).map_err(io("remove", &folder.path))
+    match std::fs::remove_dir_all(&folder.path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io("remove", &folder.path)(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Ends everything that an instance of a dead owner still runs.

@@ -3,6 +3,7 @@
 //! A tree is not synced to disk; its blob is. So trees count only within the boot that wrote them: after another boot they
 //! are unpacked again, and verified by digest as they are.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use till_core::port::Layer;
@@ -12,19 +13,40 @@ use till_image::{IdShift, Store};
 use super::{ContainerError, io};
 use crate::scratch::Scratch;
 
-/// The folder of trees, emptied when it was written in another boot.
-pub(super) fn folder(data: &Path) -> Result<PathBuf, ContainerError> {
-    let folder = data.join("layers");
+/// The folder of the trees that were written in this boot with these ids. Those of other boots are removed; nothing that
+/// lives can be among them.
+pub(super) fn folder(data: &Path, ids: IdShift) -> Result<PathBuf, ContainerError> {
+    use std::os::unix::fs::DirBuilderExt;
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let mark = folder.join("BOOT");
-    if std::fs::read_to_string(&mark).unwrap_or_default() != boot {
-        if folder.exists() {
-            std::fs::remove_dir_all(&folder).map_err(io("clear", &folder))?;
+    let boot = boot.trim();
+    let parent = data.join("layers");
+    let folder = parent.join(format!("{boot}-{}", ids.first));
+    if folder.exists() {
+        return Ok(folder);
+    }
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+    made.map_err(io("make", &folder))?;
+    for entry in std::fs::read_dir(&parent).into_iter().flatten().flatten() {
+        if !entry.file_name().to_string_lossy().starts_with(boot) {
+            let _ = std::fs::remove_dir_all(entry.path());
         }
-        std::fs::create_dir_all(&folder).map_err(io("make", &folder))?;
-        std::fs::write(&mark, boot).map_err(io("write", &mark))?;
     }
     Ok(folder)
+}
+
+/// Removes the trees of layers that are not to be kept. Answers how many.
+pub(super) fn collect(folder: &Path, keep: &BTreeSet<DiffId>) -> Result<u64, ContainerError> {
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = format!("sha256:{}", entry.file_name().to_string_lossy());
+        if let Ok(diff_id) = name.parse::<DiffId>()
+            && !keep.contains(&diff_id)
+        {
+            std::fs::remove_dir_all(entry.path()).map_err(io("remove", entry.path()))?;
+            count += 1;
+        }
+    }
+    Ok(count)
 }
 
 /// Where the tree of a layer is, or will be.
@@ -34,7 +56,7 @@ pub(super) fn path(folder: &Path, diff_id: &DiffId) -> PathBuf {
 
 /// The tree of a layer; unpacked now if it is not there.
 pub(super) fn ensure(data: &Path, store: &Store, layer: &Layer, ids: IdShift) -> Result<PathBuf, Failure> {
-    let folder = folder(data)?;
+    let folder = folder(data, ids)?;
     let tree = path(&folder, &layer.diff_id);
     if tree.exists() {
         return Ok(tree);

@@ -64,7 +64,9 @@ impl Bootstrapper for Mmdebstrap {
             .env("TMPDIR", into.parent().unwrap_or(Path::new("/tmp")))
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::piped());
+        command.process_group(0);
         let mut child = command.spawn().map_err(|error| process::start_error(&command, error))?;
+        let group = process::Group::of(&child);
         let mut said = Vec::new();
         if let Some(mut stderr) = child.stderr.take() {
             let mut buffer = [0; 8192];
@@ -76,6 +78,7 @@ impl Bootstrapper for Mmdebstrap {
             }
         }
         let status = child.wait().await.map_err(|error| Failure::house("cannot wait for mmdebstrap", error))?;
+        group.ended();
         if status.success() {
             return Ok(());
         }

@@ -63,7 +63,12 @@ impl Archive {
     pub(super) fn symlink(&mut self, path: &str, target: &str) -> Result<(), SourceError> {
         self.parents(path)?;
         let mut header = self.header(EntryType::Symlink, 0o777, 0);
-        self.builder.append_link(&mut header, path, target).map_err(SourceError::Write)
+        // As it is, where it fits: `append_link` writes `a//b` as `a/b`.
+        match header.set_link_name_literal(target) {
+            Ok(()) => self.builder.append_data(&mut header, path, io::empty()),
+            Err(_) => self.builder.append_link(&mut header, path, target),
+        }
+        .map_err(SourceError::Write)
     }
 
     pub(super) fn finish(self) -> Result<(), SourceError> {

@@ -5,10 +5,11 @@ use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 use sha2::{Digest as _, Sha256};
 use till_core::model::source::{FileKind, Notice, SourceFile};
 use till_core::model::{CommitId, SourceView};
@@ -53,18 +54,17 @@ impl Directory {
     }
 
     fn of(root: &Path, listed: Vec<Vec<u8>>) -> Result<Self, SourceError> {
-        let text = std::fs::read_to_string(root.join(ignored::FILE)).unwrap_or_default();
-        let ignored = ignored::parse(&text);
+        let ignored = ignored::parse(&ignored_text(root));
         let mut paths = Vec::with_capacity(listed.len());
         let mut notices = Vec::new();
         for path in listed {
-            let path = String::from_utf8(path)
-                .map_err(|error| SourceError::Name(String::from_utf8_lossy(error.as_bytes()).into_owned()))?;
             if ignored::leaves_out(&ignored, &path) {
                 continue;
             }
+            let path = String::from_utf8(path)
+                .map_err(|error| SourceError::Name(String::from_utf8_lossy(error.as_bytes()).into_owned()))?;
             // A submodule is listed as one name, which is a directory; a file may be tracked and deleted.
-            match std::fs::symlink_metadata(root.join(&path)) {
+            match open_plainly(root, path.trim_end_matches('/'), OFlags::PATH).and_then(|handle| handle.metadata()) {
                 Ok(meta) if meta.is_dir() => notices.push(Notice {
                     path: path.trim_end_matches('/').to_owned(),
                     what: "submodule, skipped".to_owned(),
@@ -76,6 +76,15 @@ impl Directory {
         paths.sort();
         Ok(Self { root: root.to_owned(), commit: None, time: None, paths, notices })
     }
+}
+
+/// The text of `.tillignore`; nothing for what is no plain file.
+fn ignored_text(root: &Path) -> String {
+    let mut bytes = Vec::new();
+    if let Ok(Found::File(file, _)) = open(root, ignored::FILE) {
+        let _ = file.take(MAX_TEXT).read_to_end(&mut bytes);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 async fn blocking<T: Send + 'static>(
@@ -92,7 +101,8 @@ fn walk(directory: &Path, prefix: &mut Vec<u8>, found: &mut Vec<Vec<u8>>) -> Res
     for entry in std::fs::read_dir(directory).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let name = entry.file_name();
-        if name == ".git" && prefix.is_empty() {
+        // A repository within keeps its addresses there, and at times passwords; git itself would not take it either.
+        if name == ".git" {
             continue;
         }
         let length = prefix.len();
@@ -114,21 +124,30 @@ enum Found {
     Link(String),
 }
 
+/// No directory on the way may be a symlink: it could lead anywhere, also where git lists files behind it as its own.
+fn open_plainly(root: &Path, path: &str, flags: OFlags) -> io::Result<File> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let root = rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat2(&root, path, flags, Mode::empty(), resolve)?.into())
+}
+
 fn open(root: &Path, path: &str) -> Result<Found, SourceError> {
-    let full = root.join(path);
     let unreadable = |source| SourceError::Read { path: path.to_owned(), source };
-    let meta = std::fs::symlink_metadata(&full).map_err(unreadable)?;
+    let handle = open_plainly(root, path, OFlags::PATH).map_err(unreadable)?;
+    let meta = handle.metadata().map_err(unreadable)?;
     if meta.is_symlink() {
-        let target = std::fs::read_link(&full).map_err(unreadable)?.into_os_string();
-        return Ok(Found::Link(utf8(target)?));
+        let target = rustix::fs::readlinkat(&handle, "", Vec::new()).map_err(|error| unreadable(error.into()))?;
+        return Ok(Found::Link(utf8(OsString::from_vec(target.into_bytes()))?));
     }
     if !meta.is_file() {
         return Err(SourceError::Special(path.to_owned()));
     }
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let mut options = File::options();
-    let file = options.read(true).custom_flags(flags.bits().cast_signed()).open(&full).map_err(unreadable)?;
+    let file = open_plainly(root, path, OFlags::RDONLY | OFlags::NONBLOCK).map_err(unreadable)?;
     let meta = file.metadata().map_err(unreadable)?;
+    if !meta.is_file() {
+        return Err(SourceError::Special(path.to_owned()));
+    }
     Ok(Found::File(file, meta))
 }
 

@@ -1,9 +1,10 @@
 //! A git repository at a commit. Its objects are read (`ls-tree`, `cat-file --batch`): nothing is checked out, so neither
 //! hooks, filters, attributes nor the repository's own configuration have a say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -41,8 +42,11 @@ fn git(directory: &Path) -> Command {
             "-c",
             "core.quotePath=false",
         ])
-        .args(["-c", "protocol.ext.allow=never", "--no-optional-locks"])
+        .args(["-c", "log.showSignature=false", "--no-optional-locks"])
         .env("GIT_TERMINAL_PROMPT", "0")
+        // What is missing is not fetched from where the repository's configuration says, with the commands that it names.
+        .env("GIT_NO_LAZY_FETCH", "1")
+        .env("GIT_ALLOW_PROTOCOL", "none")
         .env_remove("GIT_DIR")
         .env_remove("GIT_WORK_TREE")
         .env_remove("GIT_INDEX_FILE");
@@ -70,11 +74,32 @@ impl Layout {
     }
 }
 
-/// Is the work tree at `path` exactly its commit: nothing changed, nothing new?
+/// Is the work tree at `path` exactly its commit: nothing changed, nothing new? What lies in submodules does not matter.
 pub(super) async fn is_clean(path: &Path) -> Result<bool, Failure> {
-    let status =
-        line(path, &["status", "--porcelain", "--untracked-files=all", "--ignore-submodules=none", "--", "."]).await?;
-    Ok(status.is_empty())
+    let mut command = git(path);
+    without_filters(&mut command, path).await;
+    command.args(["status", "--porcelain", "--untracked-files=all", "--ignore-submodules=dirty", "--", "."]);
+    Ok(process::output(command).await?.is_empty())
+}
+
+/// Turns off every filter that is configured: `status` would run them on what may have changed.
+async fn without_filters(command: &mut Command, path: &Path) {
+    let mut list = git(path);
+    list.args(["config", "--list", "--null", "--name-only"]);
+    let listed = process::output(list).await.unwrap_or_default();
+    let keys = listed.split(|byte| *byte == 0).filter(|key| key.starts_with(b"filter."));
+    let names: BTreeSet<_> =
+        keys.filter_map(|key| key.rsplitn(2, |byte| *byte == b'.').nth(1)).map(OsStr::from_bytes).collect();
+    let settings = names.iter().flat_map(|filter| {
+        [("clean", ""), ("smudge", ""), ("process", ""), ("required", "false")]
+            .map(|(key, value)| ([*filter, OsStr::new(key)].join(OsStr::new(".")), value))
+    });
+    let mut count = 0;
+    for (key, value) in settings {
+        command.env(format!("GIT_CONFIG_KEY_{count}"), key).env(format!("GIT_CONFIG_VALUE_{count}"), value);
+        count += 1;
+    }
+    command.env("GIT_CONFIG_COUNT", count.to_string());
 }
 
 /// Is this a directory inside a work tree of which the repository knows nothing?
@@ -152,6 +177,7 @@ impl Repository {
             .map_err(|error| Failure::house("cannot make a directory to fetch into", error))?;
         let mut command = git(&directory);
         command.args(["clone", "--quiet", "--mirror", "--"]).arg(OsStr::new(address)).arg(".");
+        command.env("GIT_ALLOW_PROTOCOL", "https:http:ssh:git");
         process::output(command).await.map_err(|error| {
             Failure {
                 fault: till_core::Fault::Caller,
@@ -212,16 +238,23 @@ impl SourceTree for Repository {
         command.args(["ls-tree", "-r", "-z", "--full-tree", &self.tree]);
         let listing = process::output(command).await?;
         let mut view = SourceView { commit: Some(self.commit.clone()), time: Some(self.time), ..SourceView::default() };
+        // Names that are not UTF-8.
+        let mut foreign: Vec<&[u8]> = Vec::new();
         for entry in listing.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()) {
-            let text = std::str::from_utf8(entry)
-                .map_err(|_| SourceError::Name(String::from_utf8_lossy(entry).into_owned()))?;
-            read_entry(text, &mut view);
+            match std::str::from_utf8(entry) {
+                Ok(text) => read_entry(text, &mut view),
+                Err(_) => foreign.extend(entry.splitn(2, |byte| *byte == b'\t').nth(1)),
+            }
         }
         view.files.sort_by(|a, b| a.path.cmp(&b.path));
-        if let Some(file) = view.file(ignored::FILE).cloned() {
-            let texts = self.texts(&[file]).await?;
-            let ignored = ignored::parse(texts.values().next().map_or("", String::as_str));
-            view.files.retain(|file| !ignored::leaves_out(&ignored, &file.path));
+        let text = match view.file(ignored::FILE).cloned() {
+            Some(file) => self.texts(&[file]).await?.into_values().next().unwrap_or_default(),
+            None => String::new(),
+        };
+        let ignored = ignored::parse(&text);
+        view.files.retain(|file| !ignored::leaves_out(&ignored, file.path.as_bytes()));
+        if let Some(name) = foreign.iter().find(|name| !ignored::leaves_out(&ignored, name)) {
+            return Err(SourceError::Name(String::from_utf8_lossy(name).into_owned()).into());
         }
         Ok(view)
     }

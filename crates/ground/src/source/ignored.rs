@@ -1,5 +1,7 @@
 //! `.tillignore`: what of the source is not taken along; the notation of .gitignore.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
@@ -16,6 +18,7 @@ pub(super) fn parse(text: &str) -> Gitignore {
 }
 
 /// Is that file left out?
-pub(super) fn leaves_out(ignored: &Gitignore, path: &str) -> bool {
-    !ignored.is_empty() && ignored.matched_path_or_any_parents(Path::new(path), false).is_ignore()
+pub(super) fn leaves_out(ignored: &Gitignore, path: &[u8]) -> bool {
+    let path = Path::new(OsStr::from_bytes(path));
+    !ignored.is_empty() && ignored.matched_path_or_any_parents(path, false).is_ignore()
 }

@@ -7,7 +7,7 @@ CREATE TABLE base_version (
     made    BIGINT NOT NULL,
     PRIMARY KEY (name, number)
 );
-CREATE UNIQUE INDEX base_version_digest ON base_version (name, digest);
+CREATE INDEX base_version_digest ON base_version (name, digest);
 
 CREATE TABLE preparation (
     id       TEXT PRIMARY KEY,

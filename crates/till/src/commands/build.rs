@@ -8,7 +8,7 @@ use till_engine::{Built, Engine, Planned, Wish};
 
 use super::{steps, table};
 use crate::cli::{Build, variables};
-use crate::screen::Screen;
+use crate::screen::{Screen, clean};
 
 async fn wish(engine: &Engine, build: &Build) -> Result<Wish, Failure> {
     let staging = engine.data.join("staging");
@@ -112,7 +112,7 @@ fn describe(planned: &Planned) -> String {
 }
 
 fn row(key: &str, name: &str, text: &str) -> Vec<String> {
-    vec![key.to_owned(), name.to_owned(), text.to_owned()]
+    vec![key.to_owned(), clean(name), clean(text)]
 }
 
 fn deed(deed: &Deed) -> Vec<String> {

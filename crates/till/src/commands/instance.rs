@@ -33,6 +33,8 @@ fn state(observed: &Observed) -> String {
     match observed {
         Observed::Running => "running".to_owned(),
         Observed::Ended(Evidence::Code(code)) => format!("ended ({code})"),
+        Observed::Ended(Evidence::OutOfMemory) => "ended (out of memory)".to_owned(),
+        Observed::Ended(Evidence::OutOfPids) => "ended (too many processes)".to_owned(),
         Observed::Ended(_) => "ended (killed)".to_owned(),
         Observed::Gone => "gone".to_owned(),
     }
@@ -40,42 +42,50 @@ fn state(observed: &Observed) -> String {
 
 pub(super) async fn run(engine: &Engine, run: &Run, screen: &Screen) -> Result<ExitCode, Failure> {
     let wish = RunWish {
+        id: till_engine::new_instance_id(),
         artifact: run.artifact.clone(),
         process: run.process.clone(),
         publish: run.publish,
         env: variables(&run.env),
     };
-    let entry = engine.run(&wish).await?;
-    let address = entry.url().unwrap_or_else(|| "no port".to_owned());
-    screen.result(&value(&entry), &format!("{address}\n{}", entry.fact.id));
-    if run.detach {
-        return Ok(ExitCode::SUCCESS);
-    }
-    // In the foreground: its output until it ends, or until we are told to stop.
-    let guard = Foreground { engine: engine.clone(), id: entry.fact.id.to_string() };
-    let (_, path) = engine.log(&guard.id).await?;
-    let mut follower = Follower::new(&path);
-    let mut interrupt = crate::signal(tokio::signal::unix::SignalKind::interrupt())?;
-    let code = loop {
-        follower.copy(&mut std::io::stderr());
-        tokio::select! {
-            _ = interrupt.recv() => break 130,
-            () = tokio::time::sleep(INTERVAL) => {}
-        }
-        match engine.runner.inspect(&entry.fact.id).await? {
-            Observed::Running => {}
-            Observed::Ended(Evidence::Code(code)) => break code,
-            _ => break 255,
-        }
+    let followed = async {
+        let entry = engine.run(&wish).await?;
+        let address = entry.url().unwrap_or_else(|| "no port".to_owned());
+        screen.result(&value(&entry), &format!("{address}\n{}", entry.fact.id));
+        if run.detach { Ok(None) } else { follow(engine, &wish).await.map(Some) }
     };
-    follower.copy(&mut std::io::stderr());
-    guard.engine.stop(&guard.id).await?;
-    Ok(ExitCode::from(code))
+    let outcome = tokio::select! {
+        outcome = followed => outcome,
+        interrupted = crate::interruption() => interrupted.map(|()| Some(crate::INTERRUPTED)),
+    };
+    match outcome? {
+        None => Ok(ExitCode::SUCCESS),
+        Some(code) => {
+            // It may have been interrupted before there was anything to stop.
+            let _ = engine.stop(wish.id.as_str()).await;
+            Ok(ExitCode::from(code))
+        }
+    }
 }
 
-struct Foreground {
-    engine: Engine,
-    id: String,
+/// Shows the output of an instance until it ends; its exit code.
+async fn follow(engine: &Engine, wish: &RunWish) -> Result<u8, Failure> {
+    let mut follower = Follower::new(&engine.runner.log(&wish.id));
+    loop {
+        follower.copy(&mut std::io::stderr());
+        let observed = engine.runner.inspect(&wish.id).await?;
+        if observed == Observed::Running {
+            tokio::time::sleep(INTERVAL).await;
+            continue;
+        }
+        follower.copy(&mut std::io::stderr());
+        return Ok(match observed {
+            Observed::Ended(Evidence::Code(code)) => code,
+            // Whatever the reason was, SIGKILL ended it.
+            Observed::Ended(_) => 128 + 9,
+            _ => u8::MAX,
+        });
+    }
 }
 
 pub(super) async fn list(engine: &Engine, screen: &Screen) -> Result<(), Failure> {

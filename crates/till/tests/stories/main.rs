@@ -4,4 +4,12 @@
 //! once. Each test has its own app name and its own temporary source.
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
 
+mod apps;
+mod bad_input;
+mod crash;
+mod export;
+mod isolation;
+mod limits;
+mod reuse;
+mod runs;
 mod support;

@@ -4,6 +4,9 @@ use crate::contract::{Collected, PlanError};
 use crate::model::{Launch, Process};
 use crate::plan::{Candidate, Plan};
 
+/// Heroku's process type for a command that runs once before an artifact goes live.
+const RELEASE: &str = "release";
+
 pub(super) fn conclude(plan: &Plan, collected: &Collected) -> Result<Launch, PlanError> {
     let draft = &plan.launch;
     let processes: std::collections::BTreeMap<_, _> = draft
@@ -21,6 +24,7 @@ pub(super) fn conclude(plan: &Plan, collected: &Collected) -> Result<Launch, Pla
     Ok(Launch {
         health: draft.health.clone().filter(|health| ports.iter().any(|port| port.name == health.port)),
         ports,
+        services: processes.keys().filter(|name| *name != RELEASE).cloned().collect(),
         processes,
         env: draft.env.clone(),
         user: draft.user.clone(),

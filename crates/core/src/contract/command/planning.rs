@@ -100,10 +100,10 @@ impl<'a> Planner<'a> {
         Ok(Self { spec, request, parameters: spec.parameter.iter().map(value).collect() })
     }
 
-    /// The contract's environment, the app's, the command line's; later ones win.
-    fn env(&self) -> BTreeMap<String, String> {
+    /// The contract's environment, `more` of it, the app's, the command line's; later ones win.
+    fn env(&self, more: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         let mut env = BTreeMap::from([("PATH".to_owned(), PATH.to_owned())]);
-        for layer in [&self.spec.env, &self.request.app.env, self.request.env] {
+        for layer in [&self.spec.env, more, &self.request.app.env, self.request.env] {
             env.extend(layer.clone());
         }
         env
@@ -125,8 +125,7 @@ impl<'a> Planner<'a> {
         };
         let values = self.values(found);
         let filled = |text: &str| fill(text, &values).map_err(PlanError::Contract);
-        let mut env = self.spec.build_env.clone();
-        env.extend(self.env());
+        let mut env = self.env(&self.spec.build_env);
         for (name, value) in &step.env {
             env.insert(name.clone(), filled(value)?);
         }
@@ -204,9 +203,13 @@ impl<'a> Planner<'a> {
         let mut processes: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
         for process in &self.spec.process {
             let when = process.when.clone().unwrap_or_default();
-            let Some(found) = holds(&when, self.request.source) else {
+            let Some(mut found) = holds(&when, self.request.source) else {
                 continue;
             };
+            if when.built.is_some() {
+                // Filled by the conclusion.
+                found.insert("built".to_owned(), "{{built}}".to_owned());
+            }
             let values = self.values(found);
             let filled = |text: String| fill(&text, &values).map_err(PlanError::Contract);
             let argv = process.run.argv(&self.spec.shell).into_iter().map(filled);
@@ -229,7 +232,7 @@ impl<'a> Planner<'a> {
             processes,
             ports: self.spec.port.clone(),
             health: self.spec.health.clone(),
-            env: self.env(),
+            env: self.env(&BTreeMap::new()),
             user: self.spec.user.clone(),
             dir: match self.spec.source.form {
                 SourceAs::Dir => self.spec.source.at.clone(),

@@ -228,6 +228,7 @@ impl OneOrMany {
 impl CommandSpec {
     /// What contradicts itself, in one sentence.
     pub fn check(&self) -> Result<(), String> {
+        self.limits.check()?;
         let mut whole_source = false;
         for step in &self.step {
             let reads = step.reads.is_some();
@@ -250,12 +251,12 @@ impl CommandSpec {
             if when.contains.is_some() && when.file.is_none() {
                 return Err("`when.contains` needs `when.file`".to_owned());
             }
-            when.file
-                .iter()
-                .chain(&when.absent)
-                .flat_map(OneOrMany::iter)
-                .try_for_each(|pattern| glob(pattern).map(drop))?;
+            let mut patterns = when.file.iter().chain(&when.absent).flat_map(OneOrMany::iter);
+            patterns.try_for_each(|pattern| glob(pattern).map(drop))?;
         }
+        let reads = self.step.iter().flat_map(|step| &step.reads).flatten();
+        let required = self.require.iter().flat_map(|require| &require.any);
+        reads.chain(required).try_for_each(|pattern| glob(pattern).map(drop))?;
         if let Some(health) = &self.health
             && !self.port.iter().any(|port| port.name == health.port)
         {

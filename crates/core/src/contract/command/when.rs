@@ -59,7 +59,7 @@ pub(super) fn reads(when: &WhenSpec, source: &SourceView) -> Vec<String> {
     }
 }
 
-/// Puts values in the place of `{{name}}`; `{{built}}` stays for the conclusion.
+/// Puts values in the place of `{{name}}`.
 pub(super) fn fill(template: &str, values: &Found) -> Result<String, String> {
     let mut text = String::new();
     let mut rest = template;
@@ -69,7 +69,6 @@ pub(super) fn fill(template: &str, values: &Found) -> Result<String, String> {
         text.push_str(before);
         match values.get(name.trim()) {
             Some(value) => text.push_str(value),
-            None if name.trim() == "built" => text.push_str("{{built}}"),
             None => return Err(format!("`{template}` names `{name}`, which is not known here")),
         }
         rest = after;

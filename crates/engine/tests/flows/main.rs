@@ -1,0 +1,18 @@
+//! What the engine does, against fakes: nothing here starts a process.
+//!
+//! ```text
+//! house.rs     an engine whose machine, packages and runner are fakes; its store and its layers are real
+//! prepare.rs   source to artifact
+//! reuse.rs     what is taken instead of made
+//! recreate.rs  recipe to base
+//! collect.rs   what goes and what stays
+//! running.rs   artifacts that run
+//! ```
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod collect;
+mod house;
+mod prepare;
+mod recreate;
+mod reuse;
+mod running;

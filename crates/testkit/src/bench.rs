@@ -1,0 +1,63 @@
+//! A runner that only remembers what it was told.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use till_core::id::InstanceId;
+use till_core::port::{Evidence, Observed, RunRequest, Runner, Started};
+use till_core::{Failure, Fault};
+
+/// A runner that only remembers what it was told. A process whose command is `never-ready` ends before it answers, one whose
+/// command is `never-begins` leaves nothing at all.
+#[derive(Debug, Default)]
+pub struct Bench {
+    known: Mutex<BTreeMap<InstanceId, (RunRequest, Observed)>>,
+}
+
+impl Bench {
+    /// With what an instance was started.
+    pub fn request(&self, id: &InstanceId) -> Option<RunRequest> {
+        self.known.lock().unwrap().get(id).map(|(request, _)| request.clone())
+    }
+
+    /// From now on this is what is seen of an instance.
+    pub fn observe(&self, id: &InstanceId, observed: Observed) {
+        self.known.lock().unwrap().get_mut(id).unwrap().1 = observed;
+    }
+}
+
+#[async_trait]
+impl Runner for Bench {
+    async fn start(&self, request: &RunRequest) -> Result<Started, Failure> {
+        let mut known = self.known.lock().unwrap();
+        let argv = &request.launch.processes[&request.process].argv;
+        if argv == &["never-begins"] {
+            return Err(Failure::new(Fault::House, "it cannot be started"));
+        }
+        if argv == &["never-ready"] {
+            known.insert(request.id.clone(), (request.clone(), Observed::Ended(Evidence::Code(1))));
+            return Err(Failure::new(Fault::Source, "it did not answer"));
+        }
+        known.insert(request.id.clone(), (request.clone(), Observed::Running));
+        let free = 40_000 + u16::try_from(known.len()).unwrap();
+        let has_port = request.launch.ports.iter().any(|port| port.process == request.process);
+        Ok(Started { port: has_port.then(|| request.publish.unwrap_or(free)), took: Duration::ZERO })
+    }
+
+    async fn inspect(&self, id: &InstanceId) -> Result<Observed, Failure> {
+        let known = self.known.lock().unwrap();
+        Ok(known.get(id).map_or(Observed::Gone, |(_, observed)| observed.clone()))
+    }
+
+    fn log(&self, id: &InstanceId) -> PathBuf {
+        PathBuf::from(format!("/nowhere/{id}.log"))
+    }
+
+    async fn stop(&self, id: &InstanceId) -> Result<(), Failure> {
+        self.known.lock().unwrap().remove(id);
+        Ok(())
+    }
+}
