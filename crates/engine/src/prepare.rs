@@ -151,6 +151,8 @@ impl Engine {
         if !entry.image.layers.iter().all(|layer| self.store.has(&layer.blob)) {
             return Ok(None);
         }
+        // Who goes back to an older source wants what comes of it to be the newest.
+        self.ledger.choose_artifact(&fact.digest).await?;
         Ok(Some(Built {
             artifact: fact.digest,
             label: entry.label,

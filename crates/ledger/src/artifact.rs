@@ -45,8 +45,10 @@ impl Ledger {
     /// Records an artifact. One of the same bytes is the same artifact, made anew.
     pub async fn add_artifact(&self, fact: &ArtifactFact) -> Result<(), LedgerError> {
         sqlx::query(
-            "INSERT INTO artifact (digest, app, plan, base, revision, made, preparation) VALUES ($1, $2, $3, $4, $5, $6, $7)
-             ON CONFLICT (digest) DO UPDATE SET made = excluded.made, preparation = excluded.preparation",
+            "INSERT INTO artifact (digest, app, plan, base, revision, made, preparation, rank)
+             SELECT $1, $2, $3, $4, $5, $6, $7, 1 + COALESCE(MAX(rank), 0) FROM artifact WHERE true
+             ON CONFLICT (digest) DO UPDATE SET made = excluded.made, preparation = excluded.preparation,
+                 rank = excluded.rank",
         )
         .bind(fact.digest.as_str())
         .bind(fact.app.as_str())
@@ -61,19 +63,26 @@ impl Ledger {
         Ok(())
     }
 
+    /// An artifact was asked for again: it is its app's newest now.
+    pub async fn choose_artifact(&self, digest: &ManifestDigest) -> Result<(), LedgerError> {
+        let query = sqlx::query(
+            "UPDATE artifact SET rank = (SELECT 1 + MAX(rank) FROM artifact)
+             WHERE digest = $1 AND rank < (SELECT MAX(rank) FROM artifact)",
+        );
+        query.bind(digest.as_str()).execute(&self.pool).await.map_err(database("choose an artifact"))?;
+        Ok(())
+    }
+
     /// The newest artifact of an app by that plan.
     pub async fn artifact_of(&self, app: &AppName, plan: &PlanDigest) -> Result<Option<ArtifactFact>, LedgerError> {
-        let query = sqlx::query(
-            "SELECT * FROM artifact WHERE app = $1 AND plan = $2 ORDER BY made DESC, preparation DESC LIMIT 1",
-        );
+        let query = sqlx::query("SELECT * FROM artifact WHERE app = $1 AND plan = $2 ORDER BY rank DESC LIMIT 1");
         let row = query.bind(app.as_str()).bind(plan.as_str()).fetch_optional(&self.pool).await;
         row.map_err(database("find an artifact"))?.as_ref().map(read).transpose()
     }
 
     /// All artifacts, the newest first.
     pub async fn artifacts(&self) -> Result<Vec<ArtifactFact>, LedgerError> {
-        let rows =
-            sqlx::query("SELECT * FROM artifact ORDER BY made DESC, preparation DESC").fetch_all(&self.pool).await;
+        let rows = sqlx::query("SELECT * FROM artifact ORDER BY rank DESC").fetch_all(&self.pool).await;
         rows.map_err(database("list artifacts"))?.iter().map(read).collect()
     }
 

@@ -68,6 +68,20 @@ impl Blame for LedgerError {
     }
 }
 
+impl LedgerError {
+    /// Did another process have the file to itself? (SQLITE_BUSY, 5, in the low byte of the code)
+    fn is_busy(&self) -> bool {
+        let Self::Database { source: sqlx::Error::Database(error), .. } = self else {
+            return false;
+        };
+        let code = error.code().and_then(|code| code.parse::<u32>().ok());
+        code.is_some_and(|code| code & 0xff == 5)
+    }
+}
+
+/// How often a file that others have to themselves is tried: for ten seconds.
+const TRIES: u32 = 500;
+
 fn database(deed: &'static str) -> impl FnOnce(sqlx::Error) -> LedgerError {
     move |source| LedgerError::Database { deed, source }
 }
@@ -88,6 +102,13 @@ impl Ledger {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(Duration::from_secs(30));
+        // Who turns a new file to WAL locks out others without letting them wait, so they come again.
+        for _ in 0..TRIES {
+            match Self::with(options.clone()).await {
+                Err(error) if error.is_busy() => tokio::time::sleep(Duration::from_millis(20)).await,
+                result => return result,
+            }
+        }
         Self::with(options).await
     }
 

@@ -208,12 +208,15 @@ async fn the_newest_artifact_of_an_app_by_a_plan_is_found() {
     for (app, by, made) in [("a", "p", 1), ("a", "p", 3), ("a", "p", 2), ("a", "q", 4), ("b", "p", 5)] {
         ledger.add_artifact(&artifact(app, by, made)).await.unwrap();
     }
-    for (app, by, made) in [("a", "p", Some(3)), ("a", "q", Some(4)), ("b", "q", None)] {
+    for (app, by, made) in [("a", "p", Some(2)), ("a", "q", Some(4)), ("b", "q", None)] {
         let found = ledger.artifact_of(&app.parse().unwrap(), &plan(by)).await.unwrap();
         assert_eq!(found.map(|fact| fact.made), made, "{app} {by}");
     }
     let made: Vec<_> = ledger.artifacts().await.unwrap().iter().map(|fact| fact.made).collect();
-    assert_eq!(made, [5, 4, 3, 2, 1]);
+    assert_eq!(made, [5, 4, 2, 3, 1], "the last that was recorded first, whatever the clock said");
+    let older = artifact("a", "p", 1);
+    ledger.choose_artifact(&older.digest).await.unwrap();
+    assert_eq!(ledger.artifacts().await.unwrap()[0], older, "what was asked for again is the newest");
 }
 
 #[tokio::test]

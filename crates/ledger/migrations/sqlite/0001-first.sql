@@ -26,10 +26,12 @@ CREATE TABLE artifact (
     base         TEXT NOT NULL,
     revision     TEXT,
     made         BIGINT NOT NULL,
-    preparation  TEXT NOT NULL
+    preparation  TEXT NOT NULL,
+    -- Counts up each time an artifact is made or taken again: the highest of an app is its newest.
+    rank         BIGINT NOT NULL
 );
 CREATE INDEX artifact_plan ON artifact (plan);
-CREATE INDEX artifact_app ON artifact (app, made);
+CREATE INDEX artifact_app ON artifact (app, rank);
 
 CREATE TABLE layer (
     inputs      TEXT PRIMARY KEY,

@@ -3,6 +3,7 @@
 //! They need root, as `till` does, and share one data directory under cargo's target directory, where the bases are made
 //! once. Each test has its own app name and its own temporary source.
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+#![expect(unreachable_pub, reason = "support is for all modules of this one program")]
 
 mod apps;
 mod bad_input;

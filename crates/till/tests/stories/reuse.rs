@@ -82,6 +82,21 @@ fn the_same_plan_is_not_followed_again() {
 }
 
 #[test]
+fn going_back_to_older_source_makes_its_artifact_the_newest() {
+    let base = script_base("app", "none");
+    let app = source(&[("build.sh", "echo one"), ("start.sh", "sleep 1")]);
+    let folder = app.path().to_str().unwrap().to_owned();
+    let build = || till(&["build", &folder, "--base", &base, "--name", "reuse-back", "--json"]).ok().json();
+    let newest = || till(&["artifact", "show", "reuse-back", "--json"]).ok().json()["artifact"].clone();
+    let first = build()["artifact"].clone();
+    write(app.path(), &[("build.sh", "echo two")]);
+    let second = build()["artifact"].clone();
+    assert_eq!(newest(), second);
+    write(app.path(), &[("build.sh", "echo one")]);
+    assert_eq!((build()["artifact"].clone(), newest()), (first.clone(), first));
+}
+
+#[test]
 fn afresh_does_all_of_it_again() {
     let app = app("reuse-afresh");
     let wanted = ["--base", "reuse-afresh", "--name", "reuse-afresh"];
@@ -130,6 +145,20 @@ fn another_environment_or_base_makes_the_dependencies_anew() {
     let rest = contract("debian", &format!("[contract.build_env]\nMARK = \"{}\"\n", std::process::id()));
     own_base(&shared_data(), "reuse-inputs-b", &rest);
     let other = built(app.path(), &["--base", "reuse-inputs-b", "--name", "reuse-inputs"]);
+    assert!(!reused(&other, "dependencies"));
+}
+
+#[test]
+fn a_layer_made_with_an_app_s_cache_is_that_app_s_alone() {
+    base("debian");
+    let cache = "[[contract.cache]]\nname = \"things\"\npath = \"/home/app/things\"\n";
+    own_base(&shared_data(), "reuse-cached", &contract("debian", cache));
+    let app = sourced();
+    let one = ["--base", "reuse-cached", "--name", "reuse-cached-1"];
+    built(app.path(), &one);
+    write(app.path(), &[("src.txt", &fresh("changed"))]);
+    assert!(reused(&built(app.path(), &one), "dependencies"));
+    let other = built(app.path(), &["--base", "reuse-cached", "--name", &fresh("reuse-cached")]);
     assert!(!reused(&other, "dependencies"));
 }
 
