@@ -5,7 +5,7 @@ use std::path::Path;
 use till_core::Fault;
 use till_core::port::Evidence;
 
-use crate::house::{CONTRACT, House, Silent};
+use crate::house::{CONTRACT, House, Silent, wish};
 
 /// The rest of a recipe of those packages.
 fn packages(names: &[&str]) -> String {
@@ -138,4 +138,28 @@ async fn a_version_that_is_not_there_is_explained() {
         assert_eq!((failure.fault, failure.chain().as_str()), (Fault::Caller, said));
         assert!(failure.hint.as_ref().unwrap().contains(hint), "{:?}", failure.hint);
     }
+}
+
+#[tokio::test]
+async fn a_base_that_prepared_an_artifact_stays_as_long_as_that() {
+    let house = House::with_base().await;
+    let built = house.prepare(&wish(&[])).await.unwrap();
+    let base = format!("{}@{}", built.label.base.name, built.label.base.version).parse().unwrap();
+    let failure = house.engine.remove_base(&base).await.unwrap_err();
+    assert_eq!(failure.fault, Fault::Caller);
+    assert!(failure.chain().contains("1 artifacts were prepared by"), "{failure}");
+    house.engine.remove_artifact("app").await.unwrap();
+    house.engine.remove_base(&base).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_goes_back_to_an_older_recipe_gets_the_newest_version_of_it() {
+    let house = House::new().await;
+    let folder = house.recipe("base", &packages(&["a"]));
+    assert_eq!(remake(&house, &folder, false).await, (1, false));
+    house.recipe("base", &packages(&["b"]));
+    assert_eq!(remake(&house, &folder, false).await, (2, false));
+    house.recipe("base", &packages(&["a"]));
+    assert_eq!(remake(&house, &folder, false).await, (3, false));
+    assert_eq!(remake(&house, &folder, false).await, (3, true));
 }

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
 #![expect(unreachable_pub, reason = "support is for all modules of this one program")]
 
+mod answers;
 mod apps;
 mod bad_input;
 mod crash;
