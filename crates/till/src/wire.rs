@@ -43,12 +43,15 @@ pub(crate) async fn engine(data: &Path) -> Result<Engine, Failure> {
 /// Nobody but us reads what is kept: sources, logs, artifacts. The data directory itself may be anyone's, so only what we
 /// make in it is closed.
 fn secure(data: &Path) -> Result<(), Failure> {
-    use std::os::unix::fs::DirBuilderExt;
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
     for name in ["caches", "images", "instances", "layers", "locks", "logs", "staging"] {
         let path = data.join(name);
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
         made.map_err(|error| Failure::house(format!("cannot make `{}`", path.display()), error))?;
     }
+    let ledger = data.join("ledger.sqlite");
+    let made = std::fs::File::options().create(true).append(true).mode(0o600).open(&ledger);
+    made.map_err(|error| Failure::house(format!("cannot make `{}`", ledger.display()), error))?;
     Ok(())
 }
 
