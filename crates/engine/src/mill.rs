@@ -79,9 +79,10 @@ impl Milling<'_> {
 
     /// Caches are one app's, and what a step takes from them is in its layer: so the layer is taken again by that app only.
     fn scoped(&self, key: &Digest) -> Digest {
-        match self.plan.caches.is_empty() {
-            true => key.clone(),
-            false => Digest::of(format!("{key} {}", self.caches.display()).as_bytes()),
+        // The caches' folder is called like the app; where it lies does not matter.
+        match self.caches.file_name().filter(|_| !self.plan.caches.is_empty()) {
+            Some(app) => Digest::of(format!("{key} {}", app.to_string_lossy()).as_bytes()),
+            None => key.clone(),
         }
     }
 

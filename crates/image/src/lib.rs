@@ -21,7 +21,7 @@ pub use compress::Compression;
 pub use error::ImageError;
 pub use export::{ExportCompression, export_oci};
 pub use ids::IdShift;
-pub use image::{Assembly, History, Image, ImageConfig, assemble, load};
+pub use image::{Assembly, History, Image, ImageConfig, assemble, load, rfc3339};
 pub use pack::{Packed, Packing, pack};
 pub use reading::open_layer;
 pub use remove::{find_matching, remove_matching};

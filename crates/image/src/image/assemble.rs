@@ -115,8 +115,8 @@ fn architecture() -> &'static str {
     }
 }
 
-/// Seconds since 1970 as a time in UTC.
-fn rfc3339(epoch: u64) -> String {
+/// Seconds since 1970 as a time in UTC (RFC 3339).
+pub fn rfc3339(epoch: u64) -> String {
     let (days, seconds) = (epoch / 86_400, epoch % 86_400);
     // Years that begin in March, so that the leap day is the last one; in eras of 400 years (H. Hinnant's
     // `civil_from_days`).

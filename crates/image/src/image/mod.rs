@@ -13,7 +13,7 @@ use till_core::{BlobDigest, Digest, ManifestDigest};
 use crate::error::ImageError;
 use crate::store::Store;
 pub(crate) use assemble::json;
-pub use assemble::{Assembly, assemble};
+pub use assemble::{Assembly, assemble, rfc3339};
 pub(crate) use spec::{Descriptor, Index, MANIFEST, Manifest};
 
 /// An image of the store.

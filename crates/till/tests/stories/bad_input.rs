@@ -259,13 +259,12 @@ fn a_till_toml_that_cannot_be_used_is_refused_with_the_place() {
 
 /// Waits until something is there.
 fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..2000 {
-        if let Some(found) = look() {
-            return found;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    panic!("it did not come within 20 s");
+    let mut found = None;
+    crate::support::until("something is there", || {
+        found = look();
+        found.is_some()
+    });
+    found.unwrap()
 }
 
 /// The folder of the instance in which a file is.
