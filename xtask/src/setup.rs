@@ -25,7 +25,7 @@ const fn need(package: &'static str, sign: Sign, why: &'static str) -> Need {
     Need { package, sign, why }
 }
 
-const NEEDS: [Need; 9] = [
+const NEEDS: [Need; 11] = [
     need("runc", Sign::Tool("runc"), "runs instances"),
     need("mmdebstrap", Sign::Tool("mmdebstrap"), "makes base images"),
     need("passt", Sign::Tool("pasta"), "gives instances a network without touching the host's"),
@@ -35,6 +35,12 @@ const NEEDS: [Need; 9] = [
     need("libc6-dev", Sign::File("/usr/include/stdio.h"), "the same"),
     need("skopeo", Sign::Tool("skopeo"), "tests: do others read our images?"),
     need("umoci", Sign::Tool("umoci"), "tests: do others read our images?"),
+    need(
+        "docker-registry",
+        Sign::Tool("docker-registry"),
+        "tests: do registries take our images? (its service is not used)",
+    ),
+    need("openssl", Sign::Tool("openssl"), "tests: certificates for a registry"),
 ];
 
 impl Need {

@@ -24,6 +24,20 @@ impl Digest {
         Self::from_sha256(Sha256::digest(bytes).as_slice())
     }
 
+    /// The digest of all that a reader gives.
+    pub fn of_reader(reader: &mut dyn std::io::Read) -> std::io::Result<Self> {
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok(Self::from_sha256(hash.finalize().as_slice())),
+                Ok(count) => hash.update(&buffer[..count]),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// The digest whose 32 raw bytes are given.
     pub fn from_sha256(raw: &[u8]) -> Self {
         let mut text = String::with_capacity(71);

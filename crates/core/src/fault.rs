@@ -97,6 +97,12 @@ impl Failure {
         self
     }
 
+    /// The same as the cause of something larger that was attempted.
+    #[must_use]
+    pub fn within(self, deed: impl Into<String>) -> Self {
+        Self { error: Box::new(Deed { deed: deed.into(), source: self.error }), ..self }
+    }
+
     /// The error and its causes, joined by `: `.
     pub fn chain(&self) -> String {
         let mut text = self.error.to_string();

@@ -6,11 +6,14 @@
 
 pub mod contract;
 pub mod digest;
+pub mod dockerfile;
 pub mod fault;
 pub mod id;
+pub mod inventory;
 pub mod model;
 pub mod plan;
 pub mod port;
+pub mod provenance;
 pub mod recipe;
 pub mod words;
 

@@ -9,6 +9,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use till_core::contract::{Contract, Request};
+use till_core::dockerfile::plan::Known;
+use till_core::dockerfile::spec::Choice;
 use till_core::model::{AppFile, BaseRef, BaseSpec, BaseVersion, FileKind, SourceFile, SourceView};
 use till_core::plan::{Plan, lint};
 use till_core::recipe::{FoundFile, Ground, Recipe};
@@ -82,14 +84,17 @@ fn plan(app: &str) -> Plan {
     let name = app_file.base.as_ref().unwrap().name.as_str();
     let contract = base(name).contract;
     let request = Request {
-        base: &version(name),
+        base: Some(&version(name)),
         base_epoch: EPOCH,
-        source: &view(&folder, |view| contract.reads(view)),
+        source: &view(&folder, |view| contract.reads(view, &app_file, &Choice::default())),
         app: &app_file,
         env: &BTreeMap::new(),
+        choice: &Choice::default(),
+        known: &Known::default(),
         environment: "container",
+        architecture: "amd64",
     };
-    contract.plan(&request).unwrap_or_else(|error| panic!("{app}: {error}"))
+    contract.plan(&request).unwrap_or_else(|error| panic!("{app}: {error}")).plan().unwrap()
 }
 
 #[test]
@@ -131,9 +136,17 @@ fn every_base_can_be_planned() {
             .into_iter()
             .map(|path| FoundFile { digest: Digest::of(&fs::read(folder.join(&path)).unwrap()), path })
             .collect();
-        let from = spec.recipe.from.as_ref().map(|from| version(from.name.as_str()));
-        let ground = Ground { from: from.as_ref(), epoch: EPOCH, files: &found, environment: "container" };
-        let plan = spec.recipe.plan(&ground).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let from = spec.recipe.from().map(|from| version(from.name.as_str()));
+        let ground = Ground {
+            from: from.as_ref(),
+            epoch: EPOCH,
+            files: &found,
+            folder: &SourceView::default(),
+            known: &Known::default(),
+            environment: "container",
+            architecture: "amd64",
+        };
+        let plan = spec.recipe.plan(&ground).unwrap_or_else(|error| panic!("{name}: {error}")).plan().unwrap();
         assert_eq!(lint(&plan), [], "{name}");
         assert_eq!(plan.base, from.map(|from| from.digest), "{name}");
     }
@@ -143,7 +156,7 @@ fn every_base_can_be_planned() {
 fn every_base_is_built_upon_one_that_comes_along() {
     let names = folders("bases");
     for name in &names {
-        let from: Option<BaseRef> = base(name).recipe.from;
+        let from: Option<BaseRef> = base(name).recipe.from().cloned();
         assert!(from.is_none_or(|from| names.iter().any(|known| known == from.name.as_str())), "{name}");
     }
 }

@@ -1,13 +1,12 @@
 //! What there is, found by what people type.
 
-use std::path::Path;
-
 use serde::Serialize;
+use till_core::contract::ContractSpec;
 use till_core::model::artifact::{ARTIFACT_LABEL, BASE_LABEL};
-use till_core::model::{ArtifactLabel, BaseLabel, BaseRef};
+use till_core::model::{ArtifactLabel, BaseLabel, BaseRef, BaseVersion, ExternalBase, Origin};
 use till_core::words::nearest;
 use till_core::{Failure, Fault, ManifestDigest};
-use till_image::{ExportCompression, Image};
+use till_image::{Destination, ExportCompression, Image};
 use till_ledger::{ArtifactFact, BaseFact};
 
 use crate::lock::{self, Sharing};
@@ -20,8 +19,67 @@ pub struct BaseEntry {
     pub fact: BaseFact,
     /// Its image.
     pub image: Image,
-    /// What it says of itself.
-    pub label: BaseLabel,
+    /// What is known of it.
+    pub about: BaseAbout,
+}
+
+/// What is known of a base.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BaseAbout {
+    /// Made here: what its image says of itself.
+    Made(Box<BaseLabel>),
+    /// Made by others: what was said when it was imported.
+    External(Box<ExternalBase>),
+}
+
+impl BaseAbout {
+    /// One sentence for the catalogue.
+    pub fn description(&self) -> &str {
+        match self {
+            Self::Made(label) => &label.spec.description,
+            Self::External(external) => &external.spec.description,
+        }
+    }
+
+    /// Who is told when something is wrong with it.
+    pub fn owner(&self) -> &str {
+        match self {
+            Self::Made(label) => &label.spec.owner,
+            Self::External(external) => &external.spec.owner,
+        }
+    }
+
+    /// For searching.
+    pub fn tags(&self) -> &[String] {
+        match self {
+            Self::Made(label) => &label.spec.tags,
+            Self::External(external) => &external.spec.tags,
+        }
+    }
+
+    /// What is done with source upon it, if anything.
+    pub fn contract(&self) -> Option<&ContractSpec> {
+        match self {
+            Self::Made(label) => Some(&label.spec.contract),
+            Self::External(external) => external.spec.contract.as_ref(),
+        }
+    }
+
+    /// The base below.
+    pub fn from(&self) -> Option<&BaseVersion> {
+        match self {
+            Self::Made(label) => label.from.as_ref(),
+            Self::External(_) => None,
+        }
+    }
+
+    /// Where it came from, if others made it.
+    pub fn external(&self) -> Option<&Origin> {
+        match self {
+            Self::Made(_) => None,
+            Self::External(external) => Some(&external.external),
+        }
+    }
 }
 
 /// An artifact with its image.
@@ -54,8 +112,16 @@ impl Engine {
         let Some(fact) = self.ledger.base(wanted).await? else {
             return Err(self.unknown_base(wanted).await?);
         };
+        self.base_entry(fact)
+    }
+
+    pub(crate) fn base_entry(&self, fact: BaseFact) -> Result<BaseEntry, Failure> {
         let image = till_image::load(&self.store, &fact.version.digest)?;
-        Ok(BaseEntry { label: label(&image, BASE_LABEL)?, image, fact })
+        let about = match &fact.external {
+            Some(external) => BaseAbout::External(Box::new(external.clone())),
+            None => BaseAbout::Made(Box::new(label(&image, BASE_LABEL)?)),
+        };
+        Ok(BaseEntry { about, image, fact })
     }
 
     async fn unknown_base(&self, wanted: &BaseRef) -> Result<Failure, Failure> {
@@ -78,12 +144,7 @@ impl Engine {
 
     /// All versions of all bases.
     pub async fn bases(&self) -> Result<Vec<BaseEntry>, Failure> {
-        let mut entries = Vec::new();
-        for fact in self.ledger.bases().await? {
-            let image = till_image::load(&self.store, &fact.version.digest)?;
-            entries.push(BaseEntry { label: label(&image, BASE_LABEL)?, image, fact });
-        }
-        Ok(entries)
+        self.ledger.bases().await?.into_iter().map(|fact| self.base_entry(fact)).collect()
     }
 
     /// Forgets a version of a base. Its layers go with the next `gc`, as far as nothing else has them.
@@ -94,7 +155,7 @@ impl Engine {
             .bases()
             .await?
             .into_iter()
-            .find(|other| other.label.from.as_ref().is_some_and(|from| from.digest == version.digest));
+            .find(|other| other.about.from().is_some_and(|from| from.digest == version.digest));
         if let Some(above) = above {
             let above = &above.fact.version;
             return Err(Failure::new(
@@ -104,7 +165,7 @@ impl Engine {
             .hint("remove that first"));
         }
         let artifacts = self.ledger.artifacts().await?;
-        let count = artifacts.iter().filter(|artifact| artifact.base == version.digest).count();
+        let count = artifacts.iter().filter(|artifact| artifact.base.as_ref() == Some(&version.digest)).count();
         let name = format!("{}@{}", version.name, version.version);
         if count > 0 {
             return Err(Failure::new(Fault::Caller, format!("{count} artifacts were prepared by {name}"))
@@ -156,21 +217,42 @@ impl Engine {
         facts.into_iter().map(|fact| self.artifact_entry(fact)).collect()
     }
 
-    /// Writes an artifact to an OCI layout on disk; answers with the digest that it has there.
+    /// Writes an artifact for other tools; answers with the digest that it has there.
     pub async fn export(
         &self,
         wanted: &str,
-        into: &Path,
-        reference: &str,
+        to: &Destination,
         compression: ExportCompression,
     ) -> Result<(ArtifactEntry, ManifestDigest), Failure> {
         let _no_gc = lock::take(&self.folder("locks")?, "gc", Sharing::Shared, || {}).await?;
         let entry = self.artifact(wanted).await?;
-        let (store, digest) = (self.store.clone(), entry.fact.digest.clone());
-        let (into, reference) = (into.to_owned(), reference.to_owned());
-        let work = move || till_image::export_oci(&store, &digest, &into, &reference, compression);
+        let exported = self.export_image(&entry.fact.digest, to, compression).await?;
+        Ok((entry, exported))
+    }
+
+    /// Writes a base for other tools; answers with the digest that it has there.
+    pub async fn export_base(
+        &self,
+        wanted: &BaseRef,
+        to: &Destination,
+        compression: ExportCompression,
+    ) -> Result<(BaseEntry, ManifestDigest), Failure> {
+        let _no_gc = lock::take(&self.folder("locks")?, "gc", Sharing::Shared, || {}).await?;
+        let entry = self.base(wanted).await?;
+        let exported = self.export_image(&entry.fact.version.digest, to, compression).await?;
+        Ok((entry, exported))
+    }
+
+    async fn export_image(
+        &self,
+        image: &ManifestDigest,
+        to: &Destination,
+        compression: ExportCompression,
+    ) -> Result<ManifestDigest, Failure> {
+        let (store, image, to) = (self.store.clone(), image.clone(), to.clone());
+        let work = move || till_image::export(&store, &image, &to, compression);
         match tokio::task::spawn_blocking(work).await {
-            Ok(exported) => Ok((entry, exported?)),
+            Ok(exported) => Ok(exported?),
             Err(error) => Err(Failure::house("cannot export", error)),
         }
     }

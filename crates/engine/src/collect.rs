@@ -7,8 +7,9 @@ use serde::Serialize;
 use till_core::id::PreparationId;
 use till_core::{DiffId, Digest, Failure, Fault};
 
-use crate::Engine;
+use crate::exchange::PARTIAL;
 use crate::lock::{self, Lock, Sharing};
+use crate::{Engine, inventory};
 
 /// What was removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -101,6 +102,7 @@ impl Engine {
         };
         let mut blobs: BTreeSet<Digest> = BTreeSet::new();
         let mut trees: BTreeSet<DiffId> = BTreeSet::new();
+        let mut seen: BTreeSet<String> = BTreeSet::new();
         let bases = self.ledger.bases().await?.into_iter().map(|base| base.version.digest);
         let artifacts = self.ledger.artifacts().await?.into_iter().map(|artifact| artifact.digest);
         let running = self.ledger.instances().await?.into_iter().map(|instance| instance.artifact);
@@ -110,6 +112,11 @@ impl Engine {
             }
             let image = till_image::load(&self.store, &manifest)?;
             blobs.extend(image.layers.iter().map(|layer| layer.blob.0.clone()));
+            seen.extend(till_image::chain_ids(&image.layers).iter().map(|chain| format!("{}.json", chain.hex())));
+            for document in self.ledger.referrers(&manifest).await? {
+                // One that is damaged keeps nothing, and is no reason to keep everything.
+                blobs.extend(till_image::blobs_of(&self.store, &document.manifest).unwrap_or_default());
+            }
             trees.extend(image.layers.iter().map(|layer| layer.diff_id.clone()));
             blobs.insert(image.config_digest);
             blobs.insert(manifest.0);
@@ -118,13 +125,23 @@ impl Engine {
             layers: self.ledger.forget_layers(&|blob| blobs.iter().any(|kept| kept.as_str() == blob)).await?,
             ..Collection::default()
         };
+        self.ledger.forget_referrers(&|image| blobs.iter().any(|kept| kept.as_str() == image)).await?;
         for (blob, _) in self.store.blobs()? {
             if !blobs.contains(&blob) {
                 collection.bytes += self.store.remove(&blob)?;
                 collection.blobs += 1;
             }
         }
+        // Whoever receives something holds the lock that we have: what lies here is of pulls that were given up.
+        for entry in std::fs::read_dir(self.folder(PARTIAL)?).into_iter().flatten().flatten() {
+            let size = entry.metadata().map_or(0, |metadata| metadata.len());
+            if std::fs::remove_file(entry.path()).is_ok() {
+                collection.bytes += size;
+                collection.blobs += 1;
+            }
+        }
         collection.trees = self.environment.collect(&trees).await?;
+        self.remove_others(inventory::FOLDER, &|name| seen.contains(name))?;
         self.collect_around(&mut collection).await?;
         Ok(collection)
     }
@@ -137,7 +154,7 @@ impl Engine {
         let limit = (self.now)() - LOGS_KEPT;
         let recent = |name: &str| made(name).is_some_and(|made| made > limit);
         collection.logs = self.remove_others("logs", &|name| logs.contains(name) || recent(name))?;
-        collection.caches = self.remove_others("caches", &|name| apps.contains(name) || name == ".recipes")?;
+        collection.caches = self.remove_others("caches", &|name| apps.contains(name) || name.starts_with('.'))?;
         Ok(())
     }
 
@@ -147,7 +164,9 @@ impl Engine {
         for entry in std::fs::read_dir(self.data.join(folder)).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if !keep(&name) {
-                let removed = std::fs::remove_dir_all(entry.path());
+                let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                let removed =
+                    if is_folder { std::fs::remove_dir_all(entry.path()) } else { std::fs::remove_file(entry.path()) };
                 removed.map_err(|error| Failure::house(format!("cannot remove {folder}/{name}"), error))?;
                 count += 1;
             }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use till_core::port::LogSink;
@@ -50,6 +50,7 @@ const LONGEST: usize = 400;
 /// The log of one step.
 pub(crate) struct Journal<'a> {
     observer: &'a dyn Observer,
+    path: PathBuf,
     file: Option<File>,
     kept: u64,
     limit: u64,
@@ -64,6 +65,7 @@ impl<'a> Journal<'a> {
     pub(crate) fn new(observer: &'a dyn Observer, path: &Path, limit: u64) -> Self {
         Self {
             observer,
+            path: path.to_owned(),
             file: File::create(path).ok(),
             kept: 0,
             limit,
@@ -71,6 +73,11 @@ impl<'a> Journal<'a> {
             last: VecDeque::from([Vec::new()]),
             first_error: None,
         }
+    }
+
+    /// Where it is kept.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The last lines, as text that a terminal can be given; the first that speaks of an error before them.

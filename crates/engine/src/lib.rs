@@ -4,32 +4,43 @@
 //! mill.rs      the one mill: a plan becomes layers
 //! prepare.rs   source + base -> artifact
 //! recreate.rs  recipe -> base
+//! import.rs    images that others made -> bases
 //! run.rs       artifacts that run
+//! world.rs     what a Dockerfile names of the world outside
+//! exchange.rs  images to registries and from them
 //! catalog.rs   what there is: bases and artifacts, found by what people type
 //! collect.rs   gc, and the sweep at start
+//! inventory.rs what is in images, how they came about, what differs
 //! journal.rs   logs of steps: kept, bounded, shown
 //! lock.rs      who may do what at the same time
 //! ```
 
 mod catalog;
 mod collect;
+mod exchange;
+mod import;
+mod inventory;
 mod journal;
 mod lock;
 mod mill;
 mod prepare;
 mod recreate;
 mod run;
+mod world;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use till_core::port::{Bootstrapper, Environment, Runner};
+use till_core::port::{Bootstrapper, Environment, Fetcher, Registry, Runner};
 use till_core::{Failure, Fault};
 use till_image::Store;
 use till_ledger::Ledger;
 
-pub use catalog::{ArtifactEntry, BaseEntry};
+pub use catalog::{ArtifactEntry, BaseAbout, BaseEntry};
 pub use collect::{Collection, Swept};
+pub use exchange::{PullTraffic, Pulled, PushTraffic, PushWish, Pushed};
+pub use import::{BaseImported, ImportWish, Naming};
+pub use inventory::{Format, ImageDifference, Named};
 pub use journal::{Event, Observer, StepReport, plain};
 pub use prepare::{Built, Planned, Wish};
 pub use recreate::Made;
@@ -50,6 +61,10 @@ pub struct Engine {
     pub bootstrapper: Arc<dyn Bootstrapper>,
     /// What runs artifacts.
     pub runner: Arc<dyn Runner>,
+    /// Where images come from and go to.
+    pub registry: Arc<dyn Registry>,
+    /// What gets single files of the web.
+    pub fetcher: Arc<dyn Fetcher>,
     /// Seconds since 1970, now.
     pub now: fn() -> i64,
 }

@@ -2,21 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use till_core::contract::{Contract, Request};
+use till_core::contract::{Contract, ContractSpec, Request};
+use till_core::dockerfile;
+use till_core::dockerfile::spec::{Choice, DockerfileSpec};
 use till_core::id::PreparationId;
 use till_core::model::artifact::ARTIFACT_LABEL;
 use till_core::model::{AppFile, AppName, ArtifactLabel, BaseRef, SourceView, app};
-use till_core::plan::{Plan, lint};
+use till_core::plan::{Decision, Plan, lint};
 use till_core::port::SourceTree;
+use till_core::provenance::Made;
 use till_core::{Failure, Fault, ManifestDigest};
-use till_image::{Assembly, Image};
+use till_image::{Assembly, Image, Platform};
 use till_ledger::ArtifactFact;
 
 use crate::catalog::{BaseEntry, written};
 use crate::collect::Staging;
+use crate::inventory::Told;
 use crate::journal::{Event, Observer, StepReport};
 use crate::lock::{self, Sharing};
 use crate::mill::{Material, Milled, Milling};
+use crate::world::{World, configured};
 use crate::{Engine, new_bits};
 
 /// What the user asked for.
@@ -31,6 +36,10 @@ pub struct Wish {
     pub default_name: AppName,
     /// Environment of build and run.
     pub env: BTreeMap<String, String>,
+    /// Of the app's own Dockerfile; wins over till.toml.
+    pub choice: Choice,
+    /// What steps may ask for by name; in no layer, no plan and no log of ours.
+    pub secrets: BTreeMap<String, Vec<u8>>,
     /// Nothing that was made before is taken.
     pub afresh: bool,
 }
@@ -39,8 +48,10 @@ pub struct Wish {
 pub struct Planned {
     /// What will be done.
     pub plan: Plan,
-    /// With which base.
-    pub base: BaseEntry,
+    /// With which base; none for an app's own Dockerfile.
+    pub base: Option<BaseEntry>,
+    /// By which contract.
+    pub contract: ContractSpec,
     /// For which app.
     pub app: AppName,
     /// On which source.
@@ -62,30 +73,43 @@ pub struct Built {
     pub notices: Vec<String>,
 }
 
+/// What is done with source upon a base.
+fn contract(base: &BaseEntry) -> Result<ContractSpec, Failure> {
+    base.about.contract().cloned().ok_or_else(|| {
+        let name = &base.fact.version.name;
+        Failure::new(Fault::Caller, format!("the base `{name}` was imported without a contract: it prepares no source"))
+            .hint(format!("make a base upon it (`from = \"{name}\"`), or import it again with --contract FILE"))
+    })
+}
+
 impl Engine {
-    /// Decides what will be done, and does nothing.
-    pub async fn plan(&self, wish: &Wish) -> Result<Planned, Failure> {
+    /// Decides what will be done, and does nothing of it. Images and files that a Dockerfile names are fetched, for what
+    /// they are is part of the plan.
+    pub async fn plan(&self, wish: &Wish, observer: &dyn Observer) -> Result<Planned, Failure> {
         let mut view = wish.source.view().await?;
         let app_file = self.read_app_file(wish, &view).await?;
-        let Some(wanted) = wish.base.clone().or_else(|| app_file.base.clone()) else {
-            return Err(Failure::new(Fault::Source, "nothing says which base prepares this source").hint(
-                "give --base NAME, or write `base = \"NAME\"` into till.toml; `till base list` shows what there is",
-            ));
-        };
-        let base = self.base(&wanted).await?;
-        let contract = &base.label.spec.contract;
-        let reads = contract.reads(&view);
+        let (base, contract) = self.chosen(wish, &app_file, &view).await?;
+        let reads = contract.reads(&view, &app_file, &wish.choice);
         let files: Vec<_> = reads.iter().filter_map(|path| view.file(path).cloned()).collect();
         view.texts = wish.source.texts(&files).await?;
-        let request = Request {
-            base: &base.fact.version,
-            base_epoch: crate::recreate::EPOCH,
-            source: &view,
-            app: &app_file,
-            env: &wish.env,
-            environment: self.environment.name(),
+        let mut world = World::new(self, Fault::Source, observer);
+        let plan = loop {
+            let request = Request {
+                base: base.as_ref().map(|base| &base.fact.version),
+                base_epoch: crate::recreate::EPOCH,
+                source: &view,
+                app: &app_file,
+                env: &wish.env,
+                choice: &wish.choice,
+                known: &world.known,
+                environment: self.environment.name(),
+                architecture: &Platform::host().architecture,
+            };
+            match contract.plan(&request)? {
+                Decision::Plan(plan) => break *plan,
+                Decision::Needs(needs) => world.find_out(&needs).await?,
+            }
         };
-        let plan = contract.plan(&request)?;
         if let Some(finding) = lint(&plan).first() {
             return Err(Failure::new(
                 Fault::Base,
@@ -93,7 +117,28 @@ impl Engine {
             ));
         }
         let app = wish.name.clone().or(app_file.name).unwrap_or_else(|| wish.default_name.clone());
-        Ok(Planned { plan, base, app, view })
+        Ok(Planned { plan, base, contract, app, view })
+    }
+
+    /// The base and its contract; an app that brings a Dockerfile needs neither.
+    async fn chosen(
+        &self,
+        wish: &Wish,
+        app_file: &AppFile,
+        view: &SourceView,
+    ) -> Result<(Option<BaseEntry>, ContractSpec), Failure> {
+        if let Some(wanted) = wish.base.clone().or_else(|| app_file.base.clone()) {
+            let base = self.base(&wanted).await?;
+            let contract = contract(&base)?;
+            return Ok((Some(base), contract));
+        }
+        let choice = wish.choice.over(app_file.dockerfile.clone().unwrap_or_default());
+        if dockerfile::spec::path(&choice, view).is_ok() || choice.file.is_some() {
+            return Ok((None, ContractSpec::Dockerfile(DockerfileSpec::default())));
+        }
+        Err(Failure::new(Fault::Source, "nothing says which base prepares this source").hint(
+            "give --base NAME, write `base = \"NAME\"` into till.toml, or add a Dockerfile; `till base list` shows what there is",
+        ))
     }
 
     async fn read_app_file(&self, wish: &Wish, view: &SourceView) -> Result<AppFile, Failure> {
@@ -112,9 +157,9 @@ impl Engine {
         let locks = self.folder("locks")?;
         let _no_gc =
             lock::take(&locks, "gc", Sharing::Shared, || observer.event(Event::Waiting("for gc to end"))).await?;
-        let planned = self.plan(wish).await?;
-        let notices: Vec<_> =
-            planned.view.notices.iter().map(|notice| format!("{}: {}", notice.path, notice.what)).collect();
+        let planned = self.plan(wish, observer).await?;
+        let of_source = planned.view.notices.iter().map(|notice| format!("{}: {}", notice.path, notice.what));
+        let notices: Vec<_> = of_source.chain(planned.plan.warnings.clone()).collect();
         notices.iter().for_each(|notice| observer.event(Event::Notice(notice)));
         // Caches belong to the app, so its builds come one after the other.
         let waiting = format!("for another build of `{}`", planned.app);
@@ -172,25 +217,31 @@ impl Engine {
         let milling = Milling {
             engine: self,
             plan: &planned.plan,
-            base: &planned.base.image.layers,
-            material: Material::Source(&*wish.source, &planned.view),
+            material: Material { source: Some((&*wish.source, &planned.view)), folder: None, secrets: &wish.secrets },
             caches: self.folder(&format!("caches/{}", planned.app))?,
             fault: Fault::Source,
             afresh: wish.afresh,
             observer,
             staging: staging.path(),
             logs: self.folder(&format!("logs/{}", staging.id))?,
-            steps: Vec::new(),
-            notices: Vec::new(),
         };
         let milled = milling.run().await?;
         let label = self.label(planned, &milled)?;
         let image = self.assemble(planned, &milled, &label)?;
+        let told = Told {
+            made: Made::App(planned.app.as_str()),
+            plan: &planned.plan,
+            base: label.base.as_ref(),
+            dirty: label.dirty,
+            variables: wish.env.keys().cloned().collect(),
+            preparation: &staging.id,
+        };
+        self.describe(&image, &told, observer).await;
         let fact = ArtifactFact {
             digest: image.manifest.clone(),
             app: planned.app.clone(),
             plan: label.plan.clone(),
-            base: planned.base.fact.version.digest.clone(),
+            base: planned.base.as_ref().map(|base| base.fact.version.digest.clone()),
             commit: planned.view.commit.clone(),
             made: (self.now)(),
             preparation: staging.id.clone(),
@@ -200,36 +251,46 @@ impl Engine {
     }
 
     fn label(&self, planned: &Planned, milled: &Milled) -> Result<ArtifactLabel, Failure> {
-        let contract = &planned.base.label.spec.contract;
         Ok(ArtifactLabel {
             version: 1,
             app: planned.app.clone(),
             contract: planned.plan.contract.clone(),
-            base: planned.base.fact.version.clone(),
+            base: planned.base.as_ref().map(|base| base.fact.version.clone()),
+            images: planned.plan.images.clone(),
             commit: planned.view.commit.clone(),
             dirty: planned.view.dirty,
             source: planned.view.tree(),
             plan: planned.plan.digest(),
-            launch: contract.conclude(&planned.plan, &milled.collected)?,
+            launch: planned.contract.conclude(&planned.plan, &milled.collected)?,
         })
     }
 
     fn assemble(&self, planned: &Planned, milled: &Milled, label: &ArtifactLabel) -> Result<Image, Failure> {
-        let mut annotations = BTreeMap::from([
-            ("org.opencontainers.image.title".to_owned(), planned.app.to_string()),
-            ("org.opencontainers.image.base.digest".to_owned(), label.base.digest.to_string()),
-            ("org.opencontainers.image.base.name".to_owned(), format!("{}@{}", label.base.name, label.base.version)),
-        ]);
+        let mut annotations = BTreeMap::from([("org.opencontainers.image.title".to_owned(), planned.app.to_string())]);
+        let plan = &planned.plan;
+        let below = plan.root(&plan.top);
+        let named = |digest: &ManifestDigest| {
+            let base = label.base.as_ref().filter(|base| base.digest == *digest).map(ToString::to_string);
+            base.or_else(|| plan.images.iter().find(|(_, known)| *known == digest).map(|(name, _)| name.clone()))
+        };
+        if let Some(digest) = below {
+            annotations.insert("org.opencontainers.image.base.digest".to_owned(), digest.to_string());
+            let name = named(digest).map(|name| ("org.opencontainers.image.base.name".to_owned(), name));
+            annotations.extend(name);
+        }
         if let Some(commit) = &label.commit {
             annotations.insert("org.opencontainers.image.revision".to_owned(), commit.to_string());
         }
+        let below = below.map(|digest| till_image::load(&self.store, digest)).transpose()?;
         let assembly = Assembly {
-            base: Some(&planned.base.image),
+            base: below.as_ref(),
             layers: milled.layers.clone(),
-            epoch: planned.plan.stages.last().map_or(0, |stage| stage.epoch),
+            epoch: plan.stages.last().map_or(crate::recreate::EPOCH, |stage| stage.epoch),
             labels: BTreeMap::from([(ARTIFACT_LABEL.to_owned(), written(label))]),
-            launch: Some((&label.launch, label.launch.default_process())),
+            // A config that the plan says whole is not changed: it is what any other builder would write.
+            launch: plan.image.is_none().then(|| (&label.launch, label.launch.default_process())),
             annotations,
+            ..configured(plan, below.as_ref())
         };
         Ok(till_image::assemble(&assembly, &self.store)?)
     }

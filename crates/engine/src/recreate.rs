@@ -1,23 +1,26 @@
 //! A recipe becomes a base: the same mill as for apps; only who wrote the plan differs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use till_core::id::PreparationId;
 use till_core::model::artifact::BASE_LABEL;
 use till_core::model::name::Wanted;
-use till_core::model::{BaseLabel, BaseRef, BaseSpec, base};
-use till_core::plan::lint;
-use till_core::recipe::{FoundFile, Ground, Recipe};
-use till_core::{Digest, Failure, Fault};
-use till_image::Assembly;
+use till_core::model::{BaseLabel, BaseRef, BaseSpec, SourceView, base};
+use till_core::plan::{Decision, Plan, lint};
+use till_core::port::SourceTree;
+use till_core::recipe::{FoundFile, Ground, Recipe, RecipeSpec};
+use till_core::{Digest, Failure, Fault, provenance};
+use till_image::{Assembly, Platform};
 use till_ledger::BaseFact;
 
-use crate::catalog::{BaseEntry, written};
+use crate::catalog::{BaseAbout, BaseEntry, written};
 use crate::collect::Staging;
+use crate::inventory::Told;
 use crate::journal::{Event, Observer, StepReport};
 use crate::lock::{self, Sharing};
 use crate::mill::{Material, Milling};
+use crate::world::{World, configured};
 use crate::{Engine, new_bits};
 
 /// The newest time in a base: 2024-01-01. A constant, so that the same packages give the same bytes whenever they are
@@ -39,32 +42,29 @@ pub struct Made {
 
 impl Engine {
     /// Makes the base of a folder, or takes the one that an equal plan has made.
-    pub async fn recreate(&self, folder: &Path, afresh: bool, observer: &dyn Observer) -> Result<Made, Failure> {
+    pub async fn recreate(
+        &self,
+        folder: &Path,
+        source: &dyn SourceTree,
+        afresh: bool,
+        observer: &dyn Observer,
+    ) -> Result<Made, Failure> {
         let locks = self.folder("locks")?;
         let _no_gc =
             lock::take(&locks, "gc", Sharing::Shared, || observer.event(Event::Waiting("for gc to end"))).await?;
         let spec = read_spec(folder)?;
-        let from = match &spec.recipe.from {
+        let from = match spec.recipe.from() {
             Some(from) => Some(self.base(from).await?),
             None => None,
         };
-        let mut files = Vec::new();
-        for path in spec.recipe.reads() {
-            find_files(folder, &path, &mut files)?;
+        let mut view = SourceView::default();
+        // Other recipes name the few files that they take; what else lies in the folder is nobody's business.
+        if let RecipeSpec::Dockerfile(_) = spec.recipe {
+            view = source.view().await?;
+            let texts: Vec<_> = spec.recipe.texts(&view).iter().filter_map(|path| view.file(path).cloned()).collect();
+            view.texts = source.texts(&texts).await?;
         }
-        let ground = Ground {
-            from: from.as_ref().map(|from| &from.fact.version),
-            epoch: EPOCH,
-            files: &files,
-            environment: self.environment.name(),
-        };
-        let plan = spec.recipe.plan(&ground).map_err(|error| Failure::new(Fault::Base, error))?;
-        if let Some(finding) = lint(&plan).first() {
-            return Err(Failure::new(
-                Fault::Base,
-                format!("the recipe cannot be carried out: {}: {}", finding.place, finding.what),
-            ));
-        }
+        let plan = self.plan_base(folder, &spec, from.as_ref(), &view, observer).await?;
         let waiting = format!("for another making of `{}`", spec.name);
         let _turn = lock::take(&locks, &format!("base-{}", spec.name), Sharing::Alone, || {
             observer.event(Event::Waiting(&waiting))
@@ -74,6 +74,7 @@ impl Engine {
             version: 1,
             from: from.as_ref().map(|from| from.fact.version.clone()),
             plan: plan.digest(),
+            images: plan.images.clone(),
             spec,
         };
         if let Some(made) = self.known_base(&label, afresh).await? {
@@ -82,11 +83,50 @@ impl Engine {
         let id = PreparationId::from_bits(new_bits());
         let staging = self.staging(&id)?;
         self.ledger.begin(&id, "base", label.spec.name.as_str(), &label.plan, (self.now)()).await?;
-        let result = self.make(&label, &plan, from.as_ref(), folder, &staging, observer).await;
+        let making = Making { label: &label, plan: &plan, folder, source: (source, &view), afresh, observer };
+        let result = self.make(&making, &staging).await;
         let failure = result.as_ref().err().map(Failure::chain);
         self.ledger.end(&id, failure.as_deref(), (self.now)()).await?;
         drop(staging);
         result
+    }
+
+    async fn plan_base(
+        &self,
+        folder: &Path,
+        spec: &BaseSpec,
+        from: Option<&BaseEntry>,
+        view: &SourceView,
+        observer: &dyn Observer,
+    ) -> Result<Plan, Failure> {
+        let mut files = Vec::new();
+        for path in spec.recipe.reads() {
+            find_files(folder, &path, &mut files)?;
+        }
+        let mut world = World::new(self, Fault::Base, observer).beside(folder.to_owned());
+        let plan = loop {
+            let ground = Ground {
+                from: from.map(|from| &from.fact.version),
+                epoch: EPOCH,
+                files: &files,
+                folder: view,
+                known: &world.known,
+                environment: self.environment.name(),
+                architecture: &Platform::host().architecture,
+            };
+            match spec.recipe.plan(&ground)? {
+                Decision::Plan(plan) => break *plan,
+                Decision::Needs(needs) => world.find_out(&needs).await?,
+            }
+        };
+        plan.warnings.iter().for_each(|warning| observer.event(Event::Notice(warning)));
+        match lint(&plan).first() {
+            None => Ok(plan),
+            Some(finding) => Err(Failure::new(
+                Fault::Base,
+                format!("the recipe cannot be carried out: {}: {}", finding.place, finding.what),
+            )),
+        }
     }
 
     /// The newest version, when its plan and description are the same. An older one is not taken: who goes back to an old
@@ -99,35 +139,29 @@ impl Engine {
         if self.ledger.base(&newest).await?.is_none() {
             return Ok(None);
         }
-        let BaseEntry { fact, label: known, image } = self.base(&newest).await?;
+        let BaseEntry { fact, about, image } = self.base(&newest).await?;
+        let BaseAbout::Made(known) = about else {
+            return Ok(None);
+        };
         let whole = image.layers.iter().all(|layer| self.store.has(&layer.blob));
-        Ok((known == *label && whole).then(|| Made { fact, label: known, reused: true, steps: Vec::new() }))
+        Ok((*known == *label && whole).then(|| Made { fact, label: *known, reused: true, steps: Vec::new() }))
     }
 
-    async fn make(
-        &self,
-        label: &BaseLabel,
-        plan: &till_core::plan::Plan,
-        from: Option<&BaseEntry>,
-        folder: &Path,
-        staging: &Staging,
-        observer: &dyn Observer,
-    ) -> Result<Made, Failure> {
-        let below = from.map(|from| from.image.layers.clone()).unwrap_or_default();
+    async fn make(&self, making: &Making<'_>, staging: &Staging) -> Result<Made, Failure> {
+        let Making { label, plan, folder, observer, .. } = *making;
+        let secrets = BTreeMap::new();
+        // What apt downloads is the same for every base: those caches are the recipe's, in turns. A Dockerfile's are its own.
+        let caches = if plan.caches.is_empty() { format!(".base-{}", label.spec.name) } else { ".recipes".to_owned() };
         let milling = Milling {
             engine: self,
             plan,
-            base: &below,
-            material: Material::Folder(folder),
-            // What apt downloads is the same for every base: the caches are the recipe's, in turns.
-            caches: self.folder("caches/.recipes")?,
+            material: Material { source: Some(making.source), folder: Some(folder), secrets: &secrets },
+            caches: self.folder(&format!("caches/{caches}"))?,
             fault: Fault::Base,
-            afresh: true,
+            afresh: making.afresh,
             observer,
             staging: staging.path(),
             logs: self.folder(&format!("logs/{}", staging.id))?,
-            steps: Vec::new(),
-            notices: Vec::new(),
         };
         let locks = self.folder("locks")?;
         let _caches = lock::take(&locks, "recipe-caches", Sharing::Alone, || {
@@ -135,8 +169,9 @@ impl Engine {
         })
         .await?;
         let milled = milling.run().await?;
+        let below = plan.root(&plan.top).map(|digest| till_image::load(&self.store, digest)).transpose()?;
         let assembly = Assembly {
-            base: from.map(|from| &from.image),
+            base: below.as_ref(),
             layers: milled.layers,
             epoch: EPOCH,
             labels: BTreeMap::from([(BASE_LABEL.to_owned(), written(label))]),
@@ -145,11 +180,31 @@ impl Engine {
                 ("org.opencontainers.image.title".to_owned(), label.spec.name.to_string()),
                 ("org.opencontainers.image.description".to_owned(), label.spec.description.clone()),
             ]),
+            ..configured(plan, below.as_ref())
         };
         let image = till_image::assemble(&assembly, &self.store)?;
+        let told = Told {
+            made: provenance::Made::Base(label.spec.name.as_str()),
+            plan,
+            base: label.from.as_ref(),
+            dirty: false,
+            variables: BTreeSet::new(),
+            preparation: &staging.id,
+        };
+        self.describe(&image, &told, observer).await;
         let fact = self.ledger.add_base(&label.spec.name, &image.manifest, &label.plan, (self.now)()).await?;
         Ok(Made { fact, label: label.clone(), reused: false, steps: milled.steps })
     }
+}
+
+/// A base that is being made.
+struct Making<'a> {
+    label: &'a BaseLabel,
+    plan: &'a Plan,
+    folder: &'a Path,
+    source: (&'a dyn SourceTree, &'a SourceView),
+    afresh: bool,
+    observer: &'a dyn Observer,
 }
 
 fn read_spec(folder: &Path) -> Result<BaseSpec, Failure> {

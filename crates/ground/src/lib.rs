@@ -2,14 +2,22 @@
 //!
 //! ```text
 //! process.rs   the one place where processes are started
+//! http.rs      clients for registries and files of the web
+//! fetch.rs     Fetcher: files of the web
 //! scratch.rs   directories for work in progress, and their sweep
 //! source/      SourceTree: a directory, a git repository
 //! debian/      Bootstrapper: mmdebstrap
+//! registry/    Registry: images, by the distribution protocol
 //! container/   Environment and Runner: an OCI runtime over overlayfs
 //! ```
 
 pub mod container;
 pub mod debian;
+pub mod fetch;
+mod http;
 pub mod process;
+pub mod registry;
 mod scratch;
 pub mod source;
+
+pub use http::Patience;

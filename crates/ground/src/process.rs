@@ -88,6 +88,22 @@ pub async fn output(mut command: Command) -> Result<Vec<u8>, ToolError> {
     }
 }
 
+/// The same for a command that reads `input`; what it says of a failure may be on either output.
+pub async fn output_of(mut command: Command, input: &[u8]) -> Result<Vec<u8>, ToolError> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|source| start_error(&command, source))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // One that ends without reading is judged by how it ends.
+        let _ = tokio::io::AsyncWriteExt::write_all(&mut stdin, input).await;
+    }
+    let output = child.wait_with_output().await.map_err(|source| start_error(&command, source))?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    let said = tail(if output.stderr.is_empty() { &output.stdout } else { &output.stderr });
+    Err(ToolError::Failed { line: line(&command), status: output.status, said })
+}
+
 /// The error of a command that could not be started.
 pub fn start_error(command: &Command, source: io::Error) -> ToolError {
     ToolError::Start { tool: command.as_std().get_program().to_string_lossy().into_owned(), source }

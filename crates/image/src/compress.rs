@@ -1,11 +1,12 @@
 //! Compression of layers on all cores, with the same bytes on any number of them.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 
@@ -46,10 +47,12 @@ impl Compression {
         }
     }
 
-    /// The form of that name; Docker's names too.
+    /// The form of that name; Docker's names too, and those of layers that once were not to be given to others.
     pub(crate) fn of_media_type(media_type: &str) -> Option<Self> {
-        match media_type {
-            "application/vnd.oci.image.layer.v1.tar+zstd" => Some(Self::Zstd),
+        match media_type.replace(".nondistributable.", ".").as_str() {
+            "application/vnd.oci.image.layer.v1.tar+zstd" | "application/vnd.docker.image.rootfs.diff.tar.zstd" => {
+                Some(Self::Zstd)
+            }
             "application/vnd.oci.image.layer.v1.tar+gzip" | "application/vnd.docker.image.rootfs.diff.tar.gzip" => {
                 Some(Self::Gzip)
             }
@@ -59,6 +62,30 @@ impl Compression {
             _ => None,
         }
     }
+}
+
+/// The form in which bytes are, and a reader that still gives all of them.
+pub(crate) fn detect<R: Read>(mut from: R) -> io::Result<(Compression, impl Read)> {
+    let mut head = Vec::with_capacity(4);
+    from.by_ref().take(4).read_to_end(&mut head)?;
+    let compression = match head.as_slice() {
+        [0x1f, 0x8b, ..] => Compression::Gzip,
+        // A frame, or one that may be skipped.
+        [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Compression::Zstd,
+        _ => Compression::None,
+    };
+    Ok((compression, io::Cursor::new(head).chain(from)))
+}
+
+/// Decompresses by what the bytes are; what they are called says too little. Answers what they were.
+pub(crate) fn decompress<'a>(from: impl Read + 'a) -> io::Result<(Compression, Box<dyn Read + 'a>)> {
+    let (compression, from) = detect(from)?;
+    let tar: Box<dyn Read + 'a> = match compression {
+        Compression::Zstd => Box::new(zstd::Decoder::new(from)?),
+        Compression::Gzip => Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, from))),
+        Compression::None => Box::new(from),
+    };
+    Ok((compression, tar))
 }
 
 /// Compresses what is written to it into a blob.

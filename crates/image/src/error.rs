@@ -28,6 +28,12 @@ pub enum ImageError {
         /// What is wrong with it.
         why: String,
     },
+    /// Something that was asked for, and is not in a tree.
+    #[error("there is no `{path}` there")]
+    Absent {
+        /// Inside the tree.
+        path: String,
+    },
     /// Something in an archive that is not let into a tree.
     #[error("cannot take `{path}` from the archive: {why}")]
     Hostile {
@@ -77,6 +83,16 @@ pub enum ImageError {
         /// What its content is.
         found: Digest,
     },
+    /// A file that is not the blob that it was said to be.
+    #[error("`{}` is not the blob {expected}: its digest is {found}", path.display())]
+    Alien {
+        /// The file.
+        path: PathBuf,
+        /// What it was said to be.
+        expected: Digest,
+        /// What its content is.
+        found: Digest,
+    },
     /// A stored layer that cannot be read as one.
     #[error("the store is damaged: cannot read layer {digest}")]
     DamagedLayer {
@@ -107,6 +123,14 @@ pub enum ImageError {
         /// In the config.
         diff_ids: usize,
     },
+    /// A history that does not tell of each new layer.
+    #[error("cannot assemble an image: {layers} new layers, but {entries} entries of history with a layer")]
+    History {
+        /// New layers.
+        layers: usize,
+        /// Entries with a layer.
+        entries: usize,
+    },
     /// A blob that is asked for whole, but too large for that.
     #[error("cannot read {digest} into memory: {size} bytes")]
     LargeBlob {
@@ -129,6 +153,51 @@ pub enum ImageError {
         /// The directory.
         path: PathBuf,
     },
+    /// Something of an image of strangers that is not taken.
+    #[error("cannot take {what}: {why}")]
+    Refused {
+        /// Which part of it.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A layer of strangers that is not taken.
+    #[error("cannot take layer {digest}")]
+    RefusedLayer {
+        /// Which.
+        digest: Digest,
+        /// What is wrong with it.
+        #[source]
+        source: Box<ImageError>,
+    },
+    /// Something that is not what it is called.
+    #[error("its {what} is {found}, not {expected}")]
+    Other {
+        /// What was compared.
+        what: &'static str,
+        /// What was said.
+        expected: String,
+        /// What is.
+        found: String,
+    },
+    /// An image that was named, and is not there, or not only there.
+    #[error("{what}")]
+    Choice {
+        /// What was looked for, and what there is.
+        what: String,
+        /// What to say instead.
+        hint: String,
+    },
+    /// A place that was named wrongly, or that cannot be used.
+    #[error("cannot use `{place}`: {why}")]
+    Place {
+        /// As it was named.
+        place: String,
+        /// What is wrong with it.
+        why: String,
+        /// What to name instead.
+        hint: &'static str,
+    },
     /// An index that is not understood.
     #[error("cannot understand `{}`", path.display())]
     Index {
@@ -149,19 +218,23 @@ pub enum ImageError {
 impl Blame for ImageError {
     fn fault(&self) -> Fault {
         match self {
-            Self::Unfit { .. }
+            Self::Absent { .. }
+            | Self::Unfit { .. }
             | Self::Hostile { .. }
             | Self::Archive(_)
             | Self::TooLarge { .. }
             | Self::TooMany { .. }
             | Self::Id { .. }
             | Self::Pattern { .. } => Fault::Source,
-            Self::NoLayout { .. } => Fault::Caller,
+            Self::NoLayout { .. } | Self::Choice { .. } | Self::Place { .. } => Fault::Caller,
+            Self::Refused { .. } | Self::RefusedLayer { .. } | Self::Other { .. } => Fault::Base,
             Self::Io { .. }
             | Self::Damaged { .. }
             | Self::DamagedLayer { .. }
+            | Self::Alien { .. }
             | Self::Document { .. }
             | Self::Layers { .. }
+            | Self::History { .. }
             | Self::LargeBlob { .. }
             | Self::MediaType { .. }
             | Self::Index { .. }
@@ -175,6 +248,11 @@ impl Blame for ImageError {
                 if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
             {
                 Some("free disk space, e.g. with `till gc`".to_owned())
+            }
+            Self::Choice { hint, .. } => Some(hint.clone()),
+            Self::Place { hint, .. } => Some((*hint).to_owned()),
+            Self::Refused { .. } | Self::RefusedLayer { .. } => {
+                Some("nothing of it was taken; ask who made the image".to_owned())
             }
             Self::NoLayout { .. } => Some("name a directory that does not exist yet".to_owned()),
             Self::Damaged { .. } | Self::DamagedLayer { .. } => {

@@ -4,26 +4,39 @@
 //! directory descriptors alone, so that nothing inside such a tree leads out of it.
 #![deny(missing_docs)]
 
+mod admit;
 mod archive;
 mod compress;
+mod copy;
 mod error;
 mod export;
 mod ids;
 mod image;
+mod import;
 mod pack;
+mod place;
+mod platform;
 mod reading;
+mod referrer;
 mod remove;
+mod scan;
 mod store;
 mod tree;
 mod unpack;
 
+pub use admit::{Admitted, ImportLimits, Policy, Verified, admit, verify_layer};
 pub use compress::Compression;
+pub use copy::{Gathering, Landed, Rewriting, gather, land};
 pub use error::ImageError;
-pub use export::{ExportCompression, export_oci};
+pub use export::{Destination, ExportCompression, export};
 pub use ids::IdShift;
-pub use image::{Assembly, History, Image, ImageConfig, assemble, load, rfc3339};
+pub use image::{Assembly, Healthcheck, History, Image, ImageConfig, Object, assemble, load, rfc3339};
+pub use import::{ImportSource, Imported, import};
 pub use pack::{Packed, Packing, pack};
+pub use platform::{BadPlatform, Platform};
 pub use reading::open_layer;
+pub use referrer::{Attached, attach, attached, blobs_of};
 pub use remove::{find_matching, remove_matching};
+pub use scan::{chain_ids, list_files, take_inventory};
 pub use store::{BlobWriter, Store};
 pub use unpack::{Unpacked, Unpacking, Whiteouts, unpack, unpack_layer};

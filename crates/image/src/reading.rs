@@ -2,15 +2,14 @@
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::rc::Rc;
 
-use flate2::read::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 use till_core::Digest;
 use till_core::port::Layer;
 
-use crate::compress::Compression;
+use crate::compress::{self, Compression};
 use crate::error::{ImageError, failed};
 use crate::store::Store;
 
@@ -22,15 +21,11 @@ pub fn open_layer(store: &Store, layer: &Layer) -> Result<Box<dyn Read>, ImageEr
 }
 
 fn decompress(layer: &Layer, blob: impl Read + 'static) -> Result<Box<dyn Read>, ImageError> {
+    if Compression::of_media_type(&layer.media_type).is_none() {
+        return Err(ImageError::MediaType { digest: layer.blob.0.clone(), media_type: layer.media_type.clone() });
+    }
     let damaged = |source| ImageError::DamagedLayer { digest: layer.blob.0.clone(), source };
-    Ok(match Compression::of_media_type(&layer.media_type) {
-        Some(Compression::Zstd) => Box::new(zstd::Decoder::new(blob).map_err(damaged)?),
-        Some(Compression::Gzip) => Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, blob))),
-        Some(Compression::None) => Box::new(blob),
-        None => {
-            return Err(ImageError::MediaType { digest: layer.blob.0.clone(), media_type: layer.media_type.clone() });
-        }
-    })
+    compress::decompress(blob).map(|(_, tar)| tar).map_err(damaged)
 }
 
 /// A layer's tar that is compared with its digests while it is read.

@@ -115,6 +115,29 @@ impl Store {
         }
     }
 
+    /// Makes a blob of a file, which lies on the same file system and is gone afterwards: for what came from elsewhere. It is
+    /// read once more, and refused when it is not what the digest says.
+    pub fn take(&self, file: &Path, expected: &Digest) -> Result<(), ImageError> {
+        let mut source = File::open(file).map_err(failed("read", file))?;
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0; 1 << 17];
+        loop {
+            match source.read(&mut buffer).map_err(failed("read", file))? {
+                0 => break,
+                count => hash.update(&buffer[..count]),
+            }
+        }
+        let found = Digest::from_sha256(hash.finalize().as_slice());
+        if found != *expected {
+            return Err(ImageError::Alien { path: file.to_owned(), expected: expected.clone(), found });
+        }
+        let place = self.path(expected);
+        rustix::fs::fchmod(&source, rustix::fs::Mode::from_raw_mode(0o444)).map_err(failed("close", file))?;
+        source.sync_all().map_err(failed("sync", file))?;
+        fs::rename(file, &place).map_err(failed("make", &place))?;
+        sync_dir(&self.blob_dir())
+    }
+
     /// Removes a blob. Answers how many bytes that freed; none when it is not there.
     pub fn remove(&self, digest: &Digest) -> Result<u64, ImageError> {
         let path = self.path(digest);
@@ -163,6 +186,11 @@ impl Store {
             }
         }
         Ok(swept)
+    }
+
+    /// Where half-written blobs are, and what nobody needs after this process.
+    pub(crate) fn staging(&self) -> &Path {
+        &self.staging
     }
 
     /// Where the store is.
@@ -215,10 +243,14 @@ impl BlobWriter {
         &self.path
     }
 
+    /// What the blob will be called, and its size, if nothing more is written.
+    pub(crate) fn sum(&self) -> (Digest, u64) {
+        (Digest::from_sha256(self.hash.clone().finalize().as_slice()), self.size)
+    }
+
     /// Makes the blob part of the store: on disk, then visible.
     pub fn finish(self) -> Result<(BlobDigest, u64), ImageError> {
-        let hash = self.hash.clone().finalize();
-        let digest = Digest::from_sha256(hash.as_slice());
+        let (digest, _) = self.sum();
         let place = self.store.path(&digest);
         if !self.store.has(&digest) {
             self.file.sync_all().map_err(failed("sync", &self.path))?;
@@ -255,7 +287,7 @@ fn sync_dir(dir: &Path) -> Result<(), ImageError> {
 }
 
 /// A name that no other writer has, in this process or another.
-fn unique() -> String {
+pub(crate) fn unique() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let salt = RandomState::new().build_hasher().finish();

@@ -17,8 +17,8 @@ pub struct ArtifactFact {
     pub app: AppName,
     /// The plan.
     pub plan: PlanDigest,
-    /// The base that prepared it.
-    pub base: ManifestDigest,
+    /// The base that prepared it; none for an app's own Dockerfile.
+    pub base: Option<ManifestDigest>,
     /// The commit, where the source was one.
     pub commit: Option<CommitId>,
     /// When.
@@ -34,7 +34,11 @@ fn read(row: &SqliteRow) -> Result<ArtifactFact, LedgerError> {
         digest: text("digest")?.parse().map_err(foreign)?,
         app: text("app")?.parse().map_err(foreign)?,
         plan: text("plan")?.parse().map_err(foreign)?,
-        base: text("base")?.parse().map_err(foreign)?,
+        // The column may not be null: it is empty.
+        base: Some(text("base")?)
+            .filter(|base| !base.is_empty())
+            .map(|base| base.parse().map_err(foreign))
+            .transpose()?,
         commit: commit.map(|commit| commit.parse().map_err(foreign)).transpose()?,
         made: row.try_get("made").map_err(database("read an artifact"))?,
         preparation: text("preparation")?.parse().map_err(foreign)?,
@@ -53,7 +57,7 @@ impl Ledger {
         .bind(fact.digest.as_str())
         .bind(fact.app.as_str())
         .bind(fact.plan.as_str())
-        .bind(fact.base.as_str())
+        .bind(fact.base.as_ref().map_or("", |base| base.as_str()))
         .bind(fact.commit.as_ref().map(CommitId::as_str))
         .bind(fact.made)
         .bind(fact.preparation.as_str())

@@ -3,7 +3,7 @@
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use till_core::model::name::Wanted;
-use till_core::model::{BaseName, BaseRef, BaseVersion};
+use till_core::model::{BaseName, BaseRef, BaseVersion, ExternalBase};
 use till_core::{ManifestDigest, PlanDigest};
 
 use super::{Ledger, LedgerError, database, foreign};
@@ -15,12 +15,15 @@ pub struct BaseFact {
     pub version: BaseVersion,
     /// The plan by which it was made.
     pub plan: PlanDigest,
+    /// Of a base that others made: what is known of it.
+    pub external: Option<ExternalBase>,
     /// When.
     pub made: i64,
 }
 
 fn read(row: &SqliteRow) -> Result<BaseFact, LedgerError> {
     let text = |column: &str| row.try_get::<String, _>(column).map_err(database("read a base"));
+    let external: Option<String> = row.try_get("external").map_err(database("read a base"))?;
     let number = |column: &str| row.try_get::<i64, _>(column).map_err(database("read a base"));
     Ok(BaseFact {
         version: BaseVersion {
@@ -29,6 +32,7 @@ fn read(row: &SqliteRow) -> Result<BaseFact, LedgerError> {
             digest: text("digest")?.parse().map_err(foreign)?,
         },
         plan: text("plan")?.parse().map_err(foreign)?,
+        external: external.as_deref().map(serde_json::from_str).transpose().map_err(foreign)?,
         made: number("made")?,
     })
 }
@@ -43,16 +47,42 @@ impl Ledger {
         plan: &PlanDigest,
         made: i64,
     ) -> Result<BaseFact, LedgerError> {
+        self.add(name, digest, plan, None, made).await
+    }
+
+    /// Records a base that others made. No plan made it: its own digest stands for one. The newest keeps its number when
+    /// nothing of it is new.
+    pub async fn add_external_base(
+        &self,
+        name: &BaseName,
+        digest: &ManifestDigest,
+        external: &ExternalBase,
+        made: i64,
+    ) -> Result<BaseFact, LedgerError> {
+        let external = serde_json::to_string(external).map_err(foreign)?;
+        self.add(name, digest, &PlanDigest(digest.0.clone()), Some(external), made).await
+    }
+
+    async fn add(
+        &self,
+        name: &BaseName,
+        digest: &ManifestDigest,
+        plan: &PlanDigest,
+        external: Option<String>,
+        made: i64,
+    ) -> Result<BaseFact, LedgerError> {
         sqlx::query(
-            "INSERT INTO base_version (name, number, digest, plan, made)
-             SELECT $1, 1 + COALESCE(MAX(number), 0), $2, $3, $4 FROM base_version WHERE name = $1
+            "INSERT INTO base_version (name, number, digest, plan, made, external)
+             SELECT $1, 1 + COALESCE(MAX(number), 0), $2, $3, $4, $5 FROM base_version WHERE name = $1
              HAVING NOT EXISTS (SELECT 1 FROM base_version AS newest WHERE newest.name = $1 AND newest.digest = $2
+                 AND COALESCE(newest.external, '') = COALESCE($5, '')
                  AND newest.number = (SELECT MAX(number) FROM base_version WHERE name = $1))",
         )
         .bind(name.as_str())
         .bind(digest.as_str())
         .bind(plan.as_str())
         .bind(made)
+        .bind(external)
         .execute(&self.pool)
         .await
         .map_err(database("record a base"))?;

@@ -6,6 +6,7 @@
 //! artifact.rs     what came of it
 //! layer.rs        layers that may be taken again
 //! instance.rs     what runs
+//! referrer.rs     documents about images
 //! ```
 
 mod artifact;
@@ -13,6 +14,7 @@ mod base;
 mod instance;
 mod layer;
 mod preparation;
+mod referrer;
 
 use std::path::Path;
 use std::time::Duration;
@@ -24,6 +26,7 @@ pub use artifact::ArtifactFact;
 pub use base::BaseFact;
 pub use instance::InstanceFact;
 pub use preparation::PreparationFact;
+pub use referrer::ReferrerFact;
 
 /// The ledger.
 #[derive(Debug, Clone)]
@@ -91,7 +94,11 @@ fn foreign(error: impl std::fmt::Display) -> LedgerError {
 }
 
 /// Forward only; each is applied once, in order.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/sqlite/0001-first.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../migrations/sqlite/0001-first.sql"),
+    include_str!("../migrations/sqlite/0002-external.sql"),
+    include_str!("../migrations/sqlite/0003-referrer.sql"),
+];
 
 impl Ledger {
     /// Opens the ledger in a file, made when missing; applies the migrations that it lacks.

@@ -48,6 +48,12 @@ impl Ledger {
         Ok(())
     }
 
+    /// When a preparation began.
+    pub async fn began(&self, id: &PreparationId) -> Result<Option<i64>, LedgerError> {
+        let query = sqlx::query_scalar("SELECT began FROM preparation WHERE id = $1").bind(id.as_str());
+        query.fetch_optional(&self.pool).await.map_err(database("find a preparation"))
+    }
+
     /// Preparations that began and did not end: they run now, or died.
     pub async fn unended(&self) -> Result<Vec<PreparationFact>, LedgerError> {
         let rows = sqlx::query("SELECT id, kind, name, began FROM preparation WHERE ended IS NULL ORDER BY id")

@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use sqlx::Connection as _;
 use till_core::id::{InstanceId, PreparationId};
-use till_core::model::{BaseName, BaseRef};
+use till_core::model::{BaseName, BaseRef, ExternalBase, ExternalFile, Origin};
 use till_core::port::Layer;
 use till_core::{Blame, BlobDigest, DiffId, Digest, Fault, ManifestDigest, PlanDigest};
-use till_ledger::{ArtifactFact, InstanceFact, Ledger, LedgerError};
+use till_ledger::{ArtifactFact, InstanceFact, Ledger, LedgerError, ReferrerFact};
 
 fn digest(text: &str) -> Digest {
     Digest::of(text.as_bytes())
@@ -66,6 +67,42 @@ async fn a_removed_number_is_not_given_again_while_a_later_one_lives() {
     ledger.remove_base(&all[1].version).await.unwrap();
     assert_eq!(find(&ledger, "a@2").await, None);
     assert_eq!(add(&ledger, "a", "4").await, 4);
+}
+
+#[tokio::test]
+async fn what_is_said_of_a_base_of_others_is_kept_with_it() {
+    let ledger = Ledger::in_memory().await.unwrap();
+    add(&ledger, "a", "1").await;
+    let origin =
+        Origin { source: "oci:x".to_owned(), reference: None, index: Some(digest("i")), platforms: Vec::new() };
+    let mut about = ExternalBase { version: 1, spec: ExternalFile::default(), external: origin };
+    let enter = async |about: &ExternalBase| {
+        let fact = ledger.add_external_base(&name("a"), &manifest("1"), about, 1).await.unwrap();
+        assert_eq!(fact.external.as_ref(), Some(about));
+        fact.version.version
+    };
+    assert_eq!(enter(&about).await, 2, "who made it is something new");
+    assert_eq!(enter(&about).await, 2, "the newest keeps its number");
+    about.spec.description = "other".to_owned();
+    assert_eq!(enter(&about).await, 3, "what is said of it is a part of it");
+    assert_eq!(add(&ledger, "a", "1").await, 4);
+    assert_eq!(ledger.bases().await.unwrap().iter().filter(|fact| fact.external.is_some()).count(), 2);
+}
+
+#[tokio::test]
+async fn a_ledger_of_the_first_version_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.sqlite");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    let mut old = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+    let first = include_str!("../migrations/sqlite/0001-first.sql");
+    let row = format!("INSERT INTO base_version VALUES ('a', 1, '{}', '{}', 1)", digest("1"), digest("p"));
+    for statement in [first, &row, "PRAGMA user_version = 1"] {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&mut old).await.unwrap();
+    }
+    old.close().await.unwrap();
+    let ledger = Ledger::open(&path).await.unwrap();
+    assert_eq!(ledger.bases().await.unwrap()[0].external, None);
 }
 
 /// Two processes are two handles: each has its own connections.
@@ -135,7 +172,7 @@ fn artifact(app: &str, by: &str, made: i64) -> ArtifactFact {
         digest: manifest(&format!("{app} {by} {made}")),
         app: app.parse().unwrap(),
         plan: plan(by),
-        base: manifest("base"),
+        base: Some(manifest("base")),
         commit: Some("a".repeat(40).parse().unwrap()),
         made,
         preparation: PreparationId::from_bits(u128::try_from(made).unwrap()),
@@ -244,4 +281,32 @@ async fn what_ended_is_not_open_any_more() {
     ledger.end(&ids[2], Some("it broke"), 2).await.unwrap();
     let open: Vec<_> = ledger.unended().await.unwrap().into_iter().map(|fact| fact.id).collect();
     assert_eq!(open, ids[1..2]);
+}
+
+#[tokio::test]
+async fn the_newest_document_of_each_kind_counts() {
+    let ledger = Ledger::in_memory().await.unwrap();
+    let fact = |subject: &str, kind: &str, text: &str| ReferrerFact {
+        subject: manifest(subject),
+        artifact_type: kind.to_owned(),
+        manifest: manifest(text),
+        made: 1,
+    };
+    for (subject, kind, text) in [("a", "x", "old"), ("a", "x", "new"), ("a", "w", "other"), ("b", "x", "third")] {
+        ledger.add_referrer(&fact(subject, kind, text)).await.unwrap();
+    }
+    assert_eq!(ledger.referrers(&manifest("a")).await.unwrap(), [fact("a", "w", "other"), fact("a", "x", "new")]);
+    let kept = manifest("b");
+    assert_eq!(ledger.forget_referrers(&|subject| subject == kept.as_str()).await.unwrap(), 2);
+    assert_eq!(ledger.referrers(&manifest("a")).await.unwrap(), []);
+    assert_eq!(ledger.referrers(&kept).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn when_a_preparation_began_is_known() {
+    let ledger = Ledger::in_memory().await.unwrap();
+    let id = PreparationId::from_bits(7);
+    assert_eq!(ledger.began(&id).await.unwrap(), None);
+    ledger.begin(&id, "app", "a", &plan("p"), 42).await.unwrap();
+    assert_eq!(ledger.began(&id).await.unwrap(), Some(42));
 }

@@ -6,6 +6,7 @@
 //! source.rs       SourceTree: files in memory
 //! packages.rs     Bootstrapper: a file for each package
 //! bench.rs        Runner: a table of what runs
+//! shelf.rs        Registry: documents and blobs in memory
 //! archive.rs      what stands in a tar
 //! conformance/    one suite for each port
 //! ```
@@ -17,11 +18,13 @@ mod bench;
 pub mod conformance;
 mod machine;
 mod packages;
+mod shelf;
 mod source;
 mod tree;
 
 pub use bench::Bench;
 pub use machine::{Held, Machine, Scene};
 pub use packages::Packages;
+pub use shelf::Shelf;
 pub use source::MemorySource;
 pub use tree::{Entry, Tree, tree};

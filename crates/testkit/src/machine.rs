@@ -10,8 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use till_core::contract::Collected;
 use till_core::model::FileKind;
-use till_core::plan::{Injection, Place, Step};
-use till_core::port::{Capture, Environment, Evidence, Exit, Instance, Layer, LogSink, Opening};
+use till_core::plan::{Injection, Landing, Place, Step, TreeFiles};
+use till_core::port::{Capture, Environment, Evidence, Exit, Instance, Layer, Loan, LogSink, Opening};
 use till_core::{DiffId, Failure, Fault};
 use till_image::Store;
 use tokio::sync::Semaphore;
@@ -136,6 +136,26 @@ impl Environment for Machine {
         "memory"
     }
 
+    async fn gather(&self, layers: &[Layer], files: &TreeFiles, into: &Path) -> Result<(), Failure> {
+        self.did(format!("gather {}", files.sources.join(" ")));
+        let mut all = BTreeMap::new();
+        layers.iter().for_each(|layer| apply(&self.store.path(&layer.blob), &mut all));
+        let mut found = Tree::new();
+        for source in &files.sources {
+            let below = format!("{}/", source.trim_end_matches('/'));
+            for (path, content) in &all {
+                let name = if path == source { path.rsplit('/').next() } else { path.strip_prefix(&below) };
+                found.extend(name.map(|name| (name.to_owned(), file(content))));
+            }
+        }
+        archive::write(
+            found.iter().map(|(path, entry)| (path.as_str(), entry)),
+            0,
+            std::fs::File::create(into).unwrap(),
+        );
+        Ok(())
+    }
+
     async fn open(&self, opening: Opening) -> Result<Box<dyn Instance>, Failure> {
         self.did(format!("open {}", opening.layers.len()));
         let mut files = BTreeMap::new();
@@ -193,7 +213,7 @@ impl Seat {
 #[async_trait]
 impl Instance for Seat {
     async fn inject(&mut self, what: &Injection, content: &Path) -> Result<(), Failure> {
-        let (Place::Dir(at) | Place::Tar(at)) = &what.place;
+        let (Place::Dir(at) | Place::Tar(at) | Place::Copy(Landing { path: at, .. })) = &what.place;
         if matches!(what.place, Place::Tar(_)) {
             self.machine.did(format!("mount {at}"));
             self.files.insert(at.clone(), std::fs::read(content).unwrap());
@@ -204,12 +224,20 @@ impl Instance for Seat {
         let found: Vec<_> = found.collect();
         let names: Vec<_> = found.iter().map(|(path, _)| path.as_str()).collect();
         self.machine.did(format!("inject {at}: {}", names.join(" ")));
-        let placed = |(path, entry): (String, Entry)| (format!("{}/{path}", at.trim_end_matches('/')), entry.content);
+        let becomes = match &what.place {
+            Place::Copy(landing) => !landing.directory && found.len() == 1,
+            _ => false,
+        };
+        let placed = |(path, entry): (String, Entry)| {
+            let at = at.trim_end_matches('/');
+            (if becomes { at.to_owned() } else { format!("{at}/{path}") }, entry.content)
+        };
         self.files.extend(found.into_iter().map(placed));
         Ok(())
     }
 
-    async fn run(&mut self, step: &Step, log: &mut dyn LogSink) -> Result<Exit, Failure> {
+    async fn run(&mut self, step: &Step, loans: &[Loan], log: &mut dyn LogSink) -> Result<Exit, Failure> {
+        loans.iter().for_each(|loan| self.machine.did(format!("lend {}", loan.path)));
         self.machine.did(format!("run {}", step.name));
         Ok(self.perform(step, log).await)
     }
@@ -233,7 +261,8 @@ impl Instance for Seat {
 
     async fn snapshot(mut self: Box<Self>, capture: &Capture) -> Result<Layer, Failure> {
         self.machine.did("snapshot");
-        let removed = |path: &str| capture.remove.iter().any(|pattern| matches(pattern, path));
+        let patterns = capture.remove.iter().chain(&capture.volatile);
+        let removed = |path: &str| patterns.clone().any(|pattern| matches(pattern, path));
         self.files.retain(|path, _| !self.mounted.contains(path) && !removed(path));
         let changed = self.files.iter().filter(|(path, content)| self.before.get(*path) != Some(content));
         let mut layer: Tree = changed.map(|(path, content)| (inside(path), file(content))).collect();

@@ -6,6 +6,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use till_core::model::source::Notice;
 use till_core::model::{CommitId, SourceFile, SourceView};
+use till_core::plan::NamedFile;
 use till_core::port::SourceTree;
 use till_core::{Digest, Failure, Fault};
 
@@ -25,6 +26,25 @@ impl MemorySource {
     /// Those files.
     pub fn of(files: Tree) -> Self {
         Self { files, ..Self::default() }
+    }
+
+    /// The files below a folder.
+    pub fn folder(path: &Path) -> Self {
+        let mut files = Tree::new();
+        let mut folders = vec![path.to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+                let below = entry.path();
+                match std::fs::read(&below) {
+                    Ok(content) => {
+                        let name = below.strip_prefix(path).unwrap().to_string_lossy().into_owned();
+                        files.insert(name, crate::Entry { kind: till_core::model::FileKind::File, content });
+                    }
+                    Err(_) => folders.push(below),
+                }
+            }
+        }
+        Self::of(files)
     }
 
     /// Files of these paths and texts.
@@ -80,15 +100,15 @@ impl SourceTree for MemorySource {
         Ok(files.iter().map(text).collect())
     }
 
-    async fn archive(&self, files: &[SourceFile], epoch: u64, into: &Path) -> Result<Vec<Notice>, Failure> {
+    async fn archive(&self, files: &[NamedFile], epoch: u64, into: &Path) -> Result<Vec<Notice>, Failure> {
         let same = |file: &SourceFile| {
             let entry = self.files.get(&file.path);
             entry.is_some_and(|entry| Digest::of(&entry.content).as_str() == file.content)
         };
-        if let Some(file) = files.iter().find(|file| !same(file)) {
+        if let Some(NamedFile { file, .. }) = files.iter().find(|named| !same(&named.file)) {
             return Err(Failure::new(Fault::Source, format!("`{}` changed", file.path)));
         }
-        let entries = files.iter().map(|file| (file.path.as_str(), &self.files[&file.path]));
+        let entries = files.iter().map(|named| (named.name.as_str(), &self.files[&named.file.path]));
         archive::write(entries, epoch, std::fs::File::create(into).unwrap());
         Ok(self.late.clone())
     }

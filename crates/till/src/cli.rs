@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use till_core::model::{AppName, BaseRef};
+use till_core::model::{AppName, BaseName, BaseRef, ImageName};
 
 /// Turns source code into immutable server images that run, scale and stay patched.
 #[derive(Debug, Parser)]
@@ -35,6 +35,30 @@ pub(crate) enum Command {
     /// Artifacts: what came of builds
     #[command(subcommand)]
     Artifact(Artifact),
+    /// Put an artifact or a base into a registry
+    Push(Push),
+    /// Get an image from a registry
+    Pull(Pull),
+    /// Print what is in an image: its bill of materials
+    Sbom {
+        /// An artifact, or base:NAME[@VERSION]
+        image: String,
+        /// The form of the document
+        #[arg(long, default_value = "cyclonedx")]
+        format: SbomFormat,
+    },
+    /// Print how an image came about
+    Provenance {
+        /// An artifact, or base:NAME[@VERSION]
+        image: String,
+    },
+    /// Show what differs between two images: packages, files, configuration
+    Diff {
+        /// An artifact, or base:NAME[@VERSION]
+        first: String,
+        /// The same
+        second: String,
+    },
     /// Run an artifact and wait until it answers
     Run(Run),
     /// List what runs
@@ -75,11 +99,53 @@ pub(crate) enum Base {
         #[arg(value_name = "NAME[@VERSION]")]
         base: BaseRef,
     },
+    /// Take an image that others made as a base, as it is
+    Import(Import),
+    /// Write one version for other tools
+    Export {
+        #[arg(value_name = "NAME[@VERSION]")]
+        base: BaseRef,
+        /// oci:DIR[:REFERENCE], oci-archive:FILE[:REFERENCE] or docker-archive:FILE[:NAME:TAG]
+        target: String,
+        /// How layers are compressed there; `keep` keeps the base's digest; in a docker-archive they never are
+        #[arg(long, default_value = "gzip")]
+        compression: ExportCompression,
+    },
     /// Forget one version
     Remove {
         #[arg(value_name = "NAME[@VERSION]")]
         base: BaseRef,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// oci:DIR[:REFERENCE], oci-archive:FILE[:REFERENCE], docker-archive:FILE[:NAME:TAG] or
+    /// [docker://]HOST/REPOSITORY[:TAG][@DIGEST]
+    pub(crate) source: String,
+    #[command(flatten)]
+    pub(crate) about: AboutBase,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AboutBase {
+    /// What the base is called (default: what the image is called, or its file)
+    #[arg(long)]
+    pub(crate) name: Option<BaseName>,
+    /// A file with a [contract], as in a base.toml; without one, other bases can be made upon it, and nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) contract: Option<PathBuf>,
+    /// What becomes of programs that run with more rights than their caller's
+    #[arg(long, default_value = "keep")]
+    pub(crate) setuid: Setuid,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Setuid {
+    /// They stay: inside an instance they have its rights alone
+    Keep,
+    /// An image that has one is refused
+    Refuse,
 }
 
 #[derive(Debug, Args)]
@@ -99,6 +165,18 @@ pub(crate) struct Build {
     /// A variable for build and run; not for secrets, for it is written into the artifact
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     pub(crate) env: Vec<(String, String)>,
+    /// The Dockerfile, from the root of the source (default: Dockerfile)
+    #[arg(long, short, value_name = "PATH")]
+    pub(crate) file: Option<String>,
+    /// The stage of the Dockerfile that becomes the artifact (default: the last)
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) target: Option<String>,
+    /// A value for an ARG of the Dockerfile; without a value, the variable of that name
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub(crate) build_arg: Vec<String>,
+    /// A secret for RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE
+    #[arg(long, value_name = "id=NAME,src=FILE")]
+    pub(crate) secret: Vec<String>,
     /// Where it is carried out
     #[arg(long = "in", value_name = "ENVIRONMENT", default_value = "container")]
     pub(crate) environment: EnvironmentName,
@@ -129,12 +207,13 @@ pub(crate) enum Artifact {
     List,
     /// Show one
     Show { artifact: String },
-    /// Write one to an OCI layout on disk, for other tools
+    /// Write one for other tools
     Export {
         artifact: String,
-        /// oci:DIR[:REFERENCE]
+        /// oci:DIR[:REFERENCE], oci-archive:FILE[:REFERENCE] or docker-archive:FILE[:NAME:TAG]
         target: String,
-        /// How layers are compressed there; `keep` keeps the artifact's digest, gzip is read by every tool
+        /// How layers are compressed there; `keep` keeps the artifact's digest, gzip is read by every tool; in a
+        /// docker-archive they never are
         #[arg(long, default_value = "gzip")]
         compression: ExportCompression,
     },
@@ -147,6 +226,35 @@ pub(crate) enum ExportCompression {
     Keep,
     Gzip,
     Zstd,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SbomFormat {
+    Cyclonedx,
+    Spdx,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Push {
+    /// A digest, its first digits, an app's name for its newest artifact, or a base
+    #[arg(value_name = "ARTIFACT|BASE")]
+    pub(crate) image: String,
+    /// HOST/REPOSITORY[:TAG]
+    pub(crate) reference: ImageName,
+    /// How layers are compressed there; `keep` keeps the digest, gzip is read by every tool
+    #[arg(long, default_value = "keep")]
+    pub(crate) compression: ExportCompression,
+    /// Another repository of that registry, from which it may take what it has
+    #[arg(long, value_name = "REPOSITORY")]
+    pub(crate) mount_from: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Pull {
+    /// HOST/REPOSITORY[:TAG][@DIGEST]
+    pub(crate) reference: ImageName,
+    #[command(flatten)]
+    pub(crate) about: AboutBase,
 }
 
 #[derive(Debug, Args)]

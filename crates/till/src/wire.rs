@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use till_core::Failure;
 use till_engine::Engine;
+use till_ground::Patience;
 use till_ground::container::{self, Containers, Machine, Runtime};
 use till_ground::debian::Mmdebstrap;
+use till_ground::fetch::Web;
+use till_ground::registry::{Registries, auth_files};
 use till_image::Store;
 use till_ledger::Ledger;
 
@@ -34,6 +37,12 @@ pub(crate) async fn engine(data: &Path) -> Result<Engine, Failure> {
         environment: containers.clone(),
         bootstrapper: Arc::new(Mmdebstrap { apt: PathBuf::from("/etc/apt") }),
         runner: containers,
+        registry: Arc::new(Registries::new(
+            Path::new("/etc/containers"),
+            auth_files(&variables().collect()),
+            Patience::default(),
+        )),
+        fetcher: Arc::new(Web::default()),
         now,
     };
     engine.sweep().await?;
@@ -44,7 +53,7 @@ pub(crate) async fn engine(data: &Path) -> Result<Engine, Failure> {
 /// make in it is closed.
 fn secure(data: &Path) -> Result<(), Failure> {
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-    for name in ["caches", "images", "instances", "layers", "locks", "logs", "staging"] {
+    for name in ["caches", "images", "instances", "inventory", "layers", "locks", "logs", "partial", "staging"] {
         let path = data.join(name);
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
         made.map_err(|error| Failure::house(format!("cannot make `{}`", path.display()), error))?;

@@ -28,6 +28,8 @@ pub struct AppFile {
     /// Process types and their commands: a string for the shell, or an argv list.
     #[serde(default)]
     pub processes: BTreeMap<String, Command>,
+    /// Of the app's own Dockerfile.
+    pub dockerfile: Option<crate::dockerfile::spec::Choice>,
     /// Limits of the build.
     #[serde(default)]
     pub limits: LimitsFile,

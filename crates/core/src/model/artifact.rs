@@ -1,6 +1,9 @@
 //! What we write into an image of ours so that it travels with it: one label of the image's config, in JSON, which any
 //! OCI tool keeps as it is.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::base::BaseSpec;
@@ -26,6 +29,12 @@ pub struct BaseVersion {
     pub digest: ManifestDigest,
 }
 
+impl fmt::Display for BaseVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.name, self.version)
+    }
+}
+
 /// What an artifact says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,8 +45,11 @@ pub struct ArtifactLabel {
     pub app: AppName,
     /// The contract by which it was prepared.
     pub contract: String,
-    /// The base that prepared it.
-    pub base: BaseVersion,
+    /// The base that prepared it; none when the app's own Dockerfile did.
+    pub base: Option<BaseVersion>,
+    /// Images that went into it beside the base, by what the source calls them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub images: BTreeMap<String, ManifestDigest>,
     /// The commit, where the source was one.
     pub commit: Option<CommitId>,
     /// The work tree had changes beyond the commit.
@@ -60,6 +72,9 @@ pub struct BaseLabel {
     pub spec: BaseSpec,
     /// The base below, where there is one.
     pub from: Option<BaseVersion>,
+    /// Images that went into it, by what its Dockerfile calls them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub images: BTreeMap<String, ManifestDigest>,
     /// The plan that was followed.
     pub plan: PlanDigest,
 }

@@ -1,19 +1,23 @@
 //! `base.toml`: how a base image is made, and what it expects of source (docs/reference/base.md).
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::name::BaseName;
-use crate::contract::ContractSpec;
-use crate::recipe::RecipeSpec;
-use crate::words::explain_toml;
+use crate::contract::{self, ContractSpec};
+use crate::recipe::{self, RecipeSpec};
+use crate::words::{explain_toml, list, nearest};
 
 /// The file's name, in the base's folder.
 pub const FILE: &str = "base.toml";
 
 /// What stands in a `base.toml`.
+pub type BaseSpec = BaseFile<RecipeSpec, ContractSpec>;
+
+/// The same, with a recipe and a contract of certain kinds: a text is read as that, so that an error names its line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct BaseSpec {
+pub struct BaseFile<R, C> {
     /// The base's name.
     pub name: BaseName,
     /// One sentence for the catalogue.
@@ -24,9 +28,9 @@ pub struct BaseSpec {
     #[serde(default)]
     pub tags: Vec<String>,
     /// How the image is made.
-    pub recipe: RecipeSpec,
+    pub recipe: R,
     /// What is done with source.
-    pub contract: ContractSpec,
+    pub contract: C,
 }
 
 /// A `base.toml` that cannot be used.
@@ -53,9 +57,50 @@ impl crate::fault::Blame for BadBaseFile {
 impl BaseSpec {
     /// Reads the text of a `base.toml`.
     pub fn parse(text: &str) -> Result<Self, BadBaseFile> {
-        let spec: Self = toml::from_str(text).map_err(|error| BadBaseFile::Shape(explain_toml(&error)))?;
+        let spec = match (
+            kind(text, "recipe", &recipe::KINDS)?.as_str(),
+            kind(text, "contract", &contract::KINDS)?.as_str(),
+        ) {
+            ("dockerfile", "dockerfile") => Self::read(text, RecipeSpec::Dockerfile, ContractSpec::Dockerfile),
+            ("dockerfile", _) => Self::read(text, RecipeSpec::Dockerfile, |spec| ContractSpec::Command(Box::new(spec))),
+            (_, "dockerfile") => Self::read(text, RecipeSpec::Debian, ContractSpec::Dockerfile),
+            _ => Self::read(text, RecipeSpec::Debian, |spec| ContractSpec::Command(Box::new(spec))),
+        }?;
         spec.recipe.check().map_err(BadBaseFile::Sense)?;
         spec.contract.check().map_err(BadBaseFile::Sense)?;
         Ok(spec)
+    }
+
+    fn read<R: DeserializeOwned, C: DeserializeOwned>(
+        text: &str,
+        recipe: impl Fn(R) -> RecipeSpec,
+        contract: impl Fn(C) -> ContractSpec,
+    ) -> Result<Self, BadBaseFile> {
+        let file: BaseFile<R, C> = toml::from_str(text).map_err(|error| BadBaseFile::Shape(explain_toml(&error)))?;
+        Ok(Self {
+            name: file.name,
+            description: file.description,
+            owner: file.owner,
+            tags: file.tags,
+            recipe: recipe(file.recipe),
+            contract: contract(file.contract),
+        })
+    }
+}
+
+/// The `kind` that a table of the file says; the first one where it says none, for then that is the error.
+pub(super) fn kind(text: &str, table: &str, known: &[&str]) -> Result<String, BadBaseFile> {
+    let file: toml::Table = toml::from_str(text).map_err(|error| BadBaseFile::Shape(explain_toml(&error)))?;
+    let said = file.get(table).and_then(|table| table.get("kind")).and_then(toml::Value::as_str);
+    match said {
+        Some(kind) if !known.contains(&kind) => {
+            let near =
+                nearest(kind, known.iter().copied()).map_or(String::new(), |name| format!("; did you mean `{name}`?"));
+            Err(BadBaseFile::Sense(format!(
+                "{table}: there is no kind `{kind}` (there are: {}){near}",
+                list(known.iter().copied())
+            )))
+        }
+        said => Ok(said.unwrap_or(known[0]).to_owned()),
     }
 }

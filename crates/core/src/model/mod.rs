@@ -3,13 +3,18 @@
 pub mod app;
 pub mod artifact;
 pub mod base;
+pub mod external;
 pub mod launch;
+pub mod manifest;
 pub mod name;
+pub mod reference;
 pub mod source;
 
 pub use app::AppFile;
 pub use artifact::{ArtifactLabel, BaseLabel, BaseVersion};
 pub use base::BaseSpec;
+pub use external::{ExternalBase, ExternalFile, Origin};
 pub use launch::{Health, Launch, Port, Process, Protocol};
 pub use name::{AppName, BadName, BaseName, BaseRef};
+pub use reference::{BadReference, ImageName, Reference, Unqualified};
 pub use source::{CommitId, FileKind, SourceFile, SourceView};

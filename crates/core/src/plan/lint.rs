@@ -1,6 +1,6 @@
 //! What is wrong with a plan, whoever wrote it. Run on every plan in tests and in production.
 
-use super::{Deed, Place, Plan, Step};
+use super::{Deed, Footing, Place, Plan, Step};
 
 /// Something that a plan must not say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,19 +17,25 @@ pub fn lint(plan: &Plan) -> Vec<Finding> {
     let mut say = |place: &str, what: String| {
         found.push(Finding { place: place.to_owned(), what });
     };
-    if plan.stages.is_empty() {
-        say("stages", "there are none".to_owned());
+    if matches!(plan.top, Footing::Stage(number) if number >= plan.stages.len()) {
+        say("top", "there is no such stage".to_owned());
     }
-    let mut bootstrapped = plan.base.is_some();
-    for stage in &plan.stages {
-        for deed in &stage.deeds {
+    for (number, stage) in plan.stages.iter().enumerate() {
+        let later = |footing: &&Footing| matches!(footing, Footing::Stage(other) if *other >= number);
+        if stage.trees().iter().chain([&&stage.on]).any(later) {
+            say(&stage.name, "it needs a stage that comes after it".to_owned());
+        }
+        for (place, deed) in stage.deeds.iter().enumerate() {
             match deed {
-                Deed::Bootstrap(_) if bootstrapped => {
+                Deed::Bootstrap(_) if place > 0 || stage.on != Footing::Nothing => {
                     say(&stage.name, "a system is made where there is one".to_owned());
                 }
-                Deed::Bootstrap(_) => bootstrapped = true,
+                Deed::Bootstrap(_) => {}
                 Deed::Inject(injection) => {
-                    let (Place::Dir(path) | Place::Tar(path)) = &injection.place;
+                    let path = match &injection.place {
+                        Place::Dir(path) | Place::Tar(path) => path,
+                        Place::Copy(landing) => &landing.path,
+                    };
                     path_finding(path).into_iter().for_each(|what| say(&stage.name, what));
                 }
                 Deed::Run(step) => step_findings(step).into_iter().for_each(|what| say(&step.name, what)),
@@ -65,6 +71,7 @@ fn step_findings(step: &Step) -> Vec<String> {
     if step.argv.iter().any(|word| word.contains('\0')) {
         found.push("an argument holds a zero byte".to_owned());
     }
+    found.extend(step.mounts.iter().filter_map(|mount| path_finding(&mount.path)));
     for key in step.env.keys() {
         if key.is_empty() || key.contains(['=', '\0']) {
             found.push(format!("`{key}` is not a variable's name"));
@@ -83,6 +90,8 @@ fn path_finding(path: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::contract::{Contract, Request};
+    use crate::dockerfile::plan::Known;
+    use crate::dockerfile::spec::Choice;
     use crate::model::{AppFile, BaseSpec, BaseVersion, FileKind, SourceFile, SourceView};
 
     /// What is found in the plan of a contract, for a source of one file.
@@ -92,14 +101,20 @@ mod tests {
         let digest = crate::ManifestDigest(crate::Digest::of(b""));
         let file = SourceFile { path: "a".to_owned(), kind: FileKind::File, content: "x".to_owned() };
         let plan = spec.contract.plan(&Request {
-            base: &BaseVersion { name: spec.name.clone(), version: 1, digest },
+            base: Some(&BaseVersion { name: spec.name.clone(), version: 1, digest }),
             base_epoch: 0,
             source: &SourceView { files: vec![file], ..SourceView::default() },
             app: &AppFile::default(),
             env: &std::collections::BTreeMap::new(),
+            choice: &Choice::default(),
+            known: &Known::default(),
             environment: "container",
+            architecture: "amd64",
         });
-        lint(&plan.unwrap()).into_iter().map(|finding| format!("{}: {}", finding.place, finding.what)).collect()
+        lint(&plan.unwrap().plan().unwrap())
+            .into_iter()
+            .map(|finding| format!("{}: {}", finding.place, finding.what))
+            .collect()
     }
 
     #[test]

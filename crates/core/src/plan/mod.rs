@@ -3,24 +3,31 @@
 //! Versioned JSON with sorted maps; no path of the host, no time of day, no secret. Equal plans have equal digests, and
 //! who follows a plan makes no choices. An app and a base are prepared by the same mill; only who writes the plan differs.
 
+mod copy;
+mod image;
 mod key;
 mod limits;
 mod lint;
+mod step;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use key::stage_keys;
+pub use copy::{Landing, NamedFile, RemoteFile, TextFile, TreeFiles};
+pub use image::{Config, Healthcheck, ImageDraft, Record};
+pub use key::{content_key, private_stages, stage_keys};
 pub use limits::{Bytes, Limits, LimitsFile};
 pub use lint::{Finding, lint};
+pub use step::{Mounted, Network, Sharing, Step, StepMount};
 
 use crate::digest::{Digest, ManifestDigest, PlanDigest};
+use crate::dockerfile::plan::Need;
 use crate::model::launch::{Health, Port};
 use crate::model::source::{CommitId, SourceFile};
 
 /// The version of this structure; another structure gets another number, so that digests never meet by accident.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What will be done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,12 +39,14 @@ pub struct Plan {
     pub contract: String,
     /// Where it is carried out: `container`.
     pub environment: String,
-    /// The image to begin with; none for a base made from nothing.
+    /// The base by whose contract it was written; none for a base made from nothing.
     pub base: Option<ManifestDigest>,
     /// The source; none for a base.
     pub source: Option<Source>,
-    /// In this order. Each leaves one layer.
+    /// Each leaves one layer, and needs none but those before it.
     pub stages: Vec<Stage>,
+    /// What becomes the image.
+    pub top: Footing,
     /// Run when all else is done, on what will be the artifact; what it writes is thrown away.
     pub test: Option<Step>,
     /// After the test, still part of the last layer.
@@ -46,18 +55,86 @@ pub struct Plan {
     pub caches: Vec<Cache>,
     /// Removed before the last layer is taken; `*` in the last part.
     pub remove: Vec<String>,
+    /// What is written here is in no layer; `*` in the last part.
+    pub volatile: Vec<String>,
     /// Paths or globs that are looked for before the last layer is taken, for the conclusion.
     pub collect: Vec<String>,
     /// What the instance may use.
     pub limits: Limits,
     /// How the artifact will be started.
     pub launch: LaunchDraft,
+    /// The image's config, where the plan says all of it; else it follows from the base's and the launch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageDraft>,
+    /// The images that go into it beside the base, by what they are called in the source.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub images: BTreeMap<String, ManifestDigest>,
+    /// What the user should know of what is written in the source.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// What is written here is of no one instance, and not part of what it leaves behind.
+pub fn volatile() -> Vec<String> {
+    ["/tmp/*", "/var/tmp/*", "/run/*"].map(str::to_owned).to_vec()
 }
 
 impl Plan {
+    /// The stages below something, the lowest first: their layers lie upon [`Plan::root`].
+    pub fn chain(&self, top: &Footing) -> Vec<usize> {
+        let mut chain = Vec::new();
+        let mut here = top;
+        while let Footing::Stage(number) = here
+            && let Some(stage) = self.stages.get(*number)
+            // Stages stand on earlier ones (`lint`); a plan that says otherwise must not keep us here.
+            && chain.last().is_none_or(|above| number < above)
+        {
+            chain.push(*number);
+            here = &stage.on;
+        }
+        chain.reverse();
+        chain
+    }
+
+    /// The files of the web that go into it.
+    pub fn remotes(&self) -> impl Iterator<Item = &RemoteFile> {
+        self.stages.iter().flat_map(|stage| &stage.deeds).filter_map(|deed| match deed {
+            Deed::Inject(Injection { what: Selection::Remote(file), .. }) => Some(file),
+            _ => None,
+        })
+    }
+
+    /// The image at the bottom of something.
+    pub fn root<'a>(&'a self, top: &'a Footing) -> Option<&'a ManifestDigest> {
+        let lowest = self.chain(top).first().copied();
+        match lowest.and_then(|number| self.stages.get(number)).map_or(top, |stage| &stage.on) {
+            Footing::Image(digest) => Some(digest),
+            _ => None,
+        }
+    }
+
     /// Names the plan.
     pub fn digest(&self) -> PlanDigest {
         PlanDigest(digest_of(self))
+    }
+}
+
+/// What planning comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Everything is decided.
+    Plan(Box<Plan>),
+    /// This has to be known first.
+    Needs(Vec<Need>),
+}
+
+impl Decision {
+    /// The plan, if everything is decided.
+    pub fn plan(self) -> Option<Plan> {
+        match self {
+            Self::Plan(plan) => Some(*plan),
+            Self::Needs(_) => None,
+        }
     }
 }
 
@@ -84,12 +161,46 @@ pub struct Source {
 pub struct Stage {
     /// For people.
     pub name: String,
+    /// What its layer lies upon.
+    pub on: Footing,
+    /// Does it see what it lies upon?
+    #[serde(default, skip_serializing_if = "Sight::is_all")]
+    pub sight: Sight,
     /// May a layer of the same inputs be taken instead?
     pub reuse: Reuse,
     /// Seconds since 1970: `SOURCE_DATE_EPOCH` of its steps, and the newest time in its layer.
     pub epoch: u64,
     /// In this order.
     pub deeds: Vec<Deed>,
+}
+
+/// Something that layers lie upon.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Footing {
+    /// An empty file system.
+    Nothing,
+    /// An image of the store.
+    Image(ManifestDigest),
+    /// A stage of this plan, with all that it lies upon.
+    Stage(usize),
+}
+
+/// What a stage sees of what its layer lies upon.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sight {
+    /// All.
+    #[default]
+    All,
+    /// Nothing: its layer is the same whatever is below (`COPY --link`).
+    Nothing,
+}
+
+impl Sight {
+    fn is_all(&self) -> bool {
+        *self == Self::All
+    }
 }
 
 /// May a layer that was made before be taken?
@@ -152,6 +263,14 @@ pub enum Selection {
     Files(Vec<SourceFile>),
     /// These files of the base's folder.
     Extra(Vec<ExtraFile>),
+    /// These files of the source, under other names.
+    Named(Vec<NamedFile>),
+    /// These texts.
+    Texts(Vec<TextFile>),
+    /// Files of another tree.
+    Tree(TreeFiles),
+    /// A file that was fetched.
+    Remote(RemoteFile),
 }
 
 /// How files are put into the instance.
@@ -162,6 +281,8 @@ pub enum Place {
     Dir(String),
     /// As one tar archive, mounted read-only at this path while steps run.
     Tar(String),
+    /// As a Dockerfile's COPY puts them there.
+    Copy(Landing),
 }
 
 /// A file of a base's folder.
@@ -176,35 +297,6 @@ pub struct ExtraFile {
     pub mode: u32,
     /// Of its bytes.
     pub digest: Digest,
-}
-
-/// A command that runs in the instance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Step {
-    /// For people, and in `steps` of the JSON answers.
-    pub name: String,
-    /// The command and its arguments.
-    pub argv: Vec<String>,
-    /// Its whole environment but for what the house adds (`HOME`, `SOURCE_DATE_EPOCH`, the machine's package mirrors).
-    pub env: BTreeMap<String, String>,
-    /// Where it runs.
-    pub dir: String,
-    /// Who runs it: a name in the image's `/etc/passwd`, or a number.
-    pub user: String,
-    /// What it can reach.
-    pub network: Network,
-}
-
-/// What a step can reach.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Network {
-    /// Nothing but its own loopback.
-    #[default]
-    None,
-    /// The outside, but neither the host's loopback nor other instances.
-    Egress,
 }
 
 /// A directory that survives preparations of the same app.

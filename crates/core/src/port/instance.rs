@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use crate::digest::{BlobDigest, DiffId};
 use crate::fault::Failure;
 use crate::id::InstanceId;
-use crate::plan::{Bootstrap, Injection, Limits, Step};
+use crate::plan::{Bootstrap, Injection, Limits, Step, TreeFiles};
 
 /// One layer of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,51 @@ pub struct Mount {
     pub owner: String,
 }
 
+/// Something that a step is lent: it is mounted for that step, and no part of what the instance leaves behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loan {
+    /// Inside.
+    pub path: String,
+    /// May the step write to it?
+    pub write: bool,
+    /// What it is.
+    pub what: Lent,
+}
+
+/// What a step is lent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lent {
+    /// A part of another image; what is written to it is thrown away.
+    Image {
+        /// The lowest first.
+        layers: Vec<Layer>,
+        /// The part.
+        source: String,
+    },
+    /// The files of a tar archive; what is written to them is thrown away.
+    Archive(PathBuf),
+    /// The only file of a tar archive.
+    File {
+        /// The archive.
+        tar: PathBuf,
+        /// User and group inside.
+        owner: (u32, u32),
+        /// Permission bits.
+        mode: u32,
+    },
+    /// A directory that survives; made when missing, of that owner inside and with that mode.
+    Directory {
+        /// On the host.
+        host: PathBuf,
+        /// User and group inside.
+        owner: (u32, u32),
+        /// Permission bits.
+        mode: u32,
+    },
+    /// Memory, at most so many bytes.
+    Tmpfs(Option<u64>),
+}
+
 /// With what an instance is opened.
 #[derive(Debug, Clone)]
 pub struct Opening {
@@ -56,6 +101,9 @@ pub trait Environment: Send + Sync {
     /// Its name in plans, e.g. `container`.
     fn name(&self) -> &'static str;
 
+    /// Writes files of an image as a tar archive to `into`; their names are relative to where they will go.
+    async fn gather(&self, layers: &[Layer], files: &TreeFiles, into: &Path) -> Result<(), Failure>;
+
     /// A new instance of an image.
     async fn open(&self, opening: Opening) -> Result<Box<dyn Instance>, Failure>;
 
@@ -73,9 +121,9 @@ pub trait Instance: Send {
     async fn inject(&mut self, what: &Injection, content: &Path) -> Result<(), Failure>;
 
     /// Runs a command and waits for it and all that it started.
-    async fn run(&mut self, step: &Step, log: &mut dyn LogSink) -> Result<Exit, Failure>;
+    async fn run(&mut self, step: &Step, loans: &[Loan], log: &mut dyn LogSink) -> Result<Exit, Failure>;
 
-    /// The same, and then forgets whatever the command wrote.
+    /// The same without loans, and then forgets whatever the command wrote.
     async fn trial(&mut self, step: &Step, log: &mut dyn LogSink) -> Result<Exit, Failure>;
 
     /// The paths that each of these patterns finds; `*` may stand in any part.
@@ -103,6 +151,8 @@ pub trait Bootstrapper: Send + Sync {
 pub struct Capture {
     /// Removed before; `*` in the last part.
     pub remove: Vec<String>,
+    /// Left out, if it was written in this instance; `*` in the last part.
+    pub volatile: Vec<String>,
 }
 
 /// How a command ended.

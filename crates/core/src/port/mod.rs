@@ -2,9 +2,13 @@
 //! streams, because the tools behind them work on files.
 
 mod instance;
+mod registry;
 mod runner;
 mod source;
 
-pub use instance::{Bootstrapper, Capture, Environment, Evidence, Exit, Instance, Layer, LogSink, Mount, Opening};
+pub use instance::{
+    Bootstrapper, Capture, Environment, Evidence, Exit, Instance, Layer, Lent, Loan, LogSink, Mount, Opening,
+};
+pub use registry::{Fetched, Fetcher, MAX_DOCUMENT, Published, Registry, Sent};
 pub use runner::{Observed, RunRequest, Runner, Started};
 pub use source::SourceTree;

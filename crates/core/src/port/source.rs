@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use crate::fault::Failure;
 use crate::model::SourceView;
 use crate::model::source::{Notice, SourceFile};
+use crate::plan::NamedFile;
 
 /// Source code at one state.
 #[async_trait]
@@ -17,7 +18,8 @@ pub trait SourceTree: Send + Sync {
     /// The text of a few files (of a symlink: where it leads), each at most 1 MiB.
     async fn texts(&self, files: &[SourceFile]) -> Result<std::collections::BTreeMap<String, String>, Failure>;
 
-    /// Writes those files as one tar archive to `into`: sorted, owner 0, times of `epoch`. Fails when a file is no longer
-    /// what its `content` says. Answers with what a reader of the archive should know.
-    async fn archive(&self, files: &[SourceFile], epoch: u64, into: &Path) -> Result<Vec<Notice>, Failure>;
+    /// Writes those files under their new names as one tar archive to `into`: in the order given (by name), owner 0, times
+    /// of `epoch`, with entries for the directories above. Fails when a file is no longer what its `content` says. Answers
+    /// with what a reader of the archive should know.
+    async fn archive(&self, files: &[NamedFile], epoch: u64, into: &Path) -> Result<Vec<Notice>, Failure>;
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FoundFile, Ground, Recipe};
-use crate::model::BaseRef;
+use super::{BadRecipe, FoundFile, Ground, Recipe};
+use crate::model::{BaseRef, SourceView};
 use crate::plan::{
-    self, Bootstrap, Cache, Deed, ExtraFile, Injection, LaunchDraft, Limits, Network, Place, Plan, Reuse, Selection,
-    Stage, Step,
+    self, Bootstrap, Cache, Decision, Deed, ExtraFile, Footing, Injection, LaunchDraft, Limits, Network, Place, Plan,
+    Reuse, Selection, Sight, Stage, Step,
 };
 
 /// Only `debian` so far.
@@ -138,7 +138,11 @@ impl Recipe for DebianSpec {
         self.file.iter().map(|file| file.source.clone()).collect()
     }
 
-    fn plan(&self, ground: &Ground<'_>) -> Result<Plan, String> {
+    fn texts(&self, _: &SourceView) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn plan(&self, ground: &Ground<'_>) -> Result<Decision, BadRecipe> {
         let mut deeds = match &self.suite {
             Some(suite) => vec![Deed::Bootstrap(self.bootstrap(suite))],
             None => self.install(),
@@ -147,21 +151,33 @@ impl Recipe for DebianSpec {
         for (number, argv) in self.commands.iter().enumerate() {
             deeds.push(Deed::Run(root_step(&format!("command {}", number + 1), argv.clone(), Network::None)));
         }
-        Ok(Plan {
+        Ok(Decision::Plan(Box::new(Plan {
             version: plan::VERSION,
             contract: "recipe/debian".to_owned(),
             environment: ground.environment.to_owned(),
             base: ground.from.map(|from| from.digest.clone()),
             source: None,
-            stages: vec![Stage { name: "image".to_owned(), reuse: Reuse::Never, epoch: ground.epoch, deeds }],
+            stages: vec![Stage {
+                name: "image".to_owned(),
+                on: ground.from.map_or(Footing::Nothing, |from| Footing::Image(from.digest.clone())),
+                sight: Sight::All,
+                reuse: Reuse::Never,
+                epoch: ground.epoch,
+                deeds,
+            }],
+            top: Footing::Stage(0),
             test: None,
             finish: Vec::new(),
             caches: apt_caches(),
             remove: leftovers(),
+            volatile: plan::volatile(),
             collect: Vec::new(),
             limits: Limits::default(),
             launch: LaunchDraft { user: "root".to_owned(), dir: "/".to_owned(), ..LaunchDraft::default() },
-        })
+            image: None,
+            images: BTreeMap::new(),
+            warnings: Vec::new(),
+        })))
     }
 }
 
@@ -242,6 +258,7 @@ fn root_step(name: &str, argv: Vec<String>, network: Network) -> Step {
         dir: "/".to_owned(),
         user: "root".to_owned(),
         network,
+        mounts: Vec::new(),
     }
 }
 
@@ -272,6 +289,7 @@ fn leftovers() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dockerfile::plan::Known;
     use crate::plan::lint;
 
     fn spec(text: &str) -> DebianSpec {
@@ -298,7 +316,17 @@ mod tests {
         let spec = spec("suite = \"bookworm\"\n[[file]]\nsource = \"files\"\npath = \"/opt/x\"\nmode = \"0755\"");
         let found = |path: &str| FoundFile { path: path.to_owned(), digest: Digest::of(b"") };
         let files = [found("files/a"), found("files/b/c"), found("filesystem")];
-        let plan = spec.plan(&Ground { from: None, epoch: 0, files: &files, environment: "container" }).unwrap();
+        let (folder, known) = (SourceView::default(), Known::default());
+        let ground = Ground {
+            from: None,
+            epoch: 0,
+            files: &files,
+            folder: &folder,
+            known: &known,
+            environment: "container",
+            architecture: "amd64",
+        };
+        let plan = spec.plan(&ground).unwrap().plan().unwrap();
         assert_eq!(lint(&plan), []);
         let Deed::Inject(injection) = &plan.stages[0].deeds[1] else { panic!("{plan:?}") };
         let Selection::Extra(files) = &injection.what else { panic!("{injection:?}") };

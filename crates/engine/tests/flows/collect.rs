@@ -15,11 +15,15 @@ use crate::house::{CONTRACT, House, wish, wish_for};
 async fn needed(house: &House) -> BTreeSet<Digest> {
     let bases = house.engine.bases().await.unwrap().into_iter().map(|entry| entry.image);
     let artifacts = house.engine.artifacts().await.unwrap().into_iter().map(|entry| entry.image);
-    let of = |image: till_image::Image| {
-        let layers = image.layers.into_iter().map(|layer| layer.blob.0);
-        layers.chain([image.config_digest, image.manifest.0]).collect::<Vec<_>>()
-    };
-    bases.chain(artifacts).flat_map(of).collect()
+    let mut all = BTreeSet::new();
+    for image in bases.chain(artifacts) {
+        for document in house.engine.ledger.referrers(&image.manifest).await.unwrap() {
+            all.extend(till_image::blobs_of(&house.engine.store, &document.manifest).unwrap());
+        }
+        all.extend(image.layers.into_iter().map(|layer| layer.blob.0));
+        all.extend([image.config_digest, image.manifest.0]);
+    }
+    all
 }
 
 fn there(house: &House) -> BTreeSet<Digest> {
@@ -115,7 +119,7 @@ async fn unpacked_layers_go_with_the_last_image_that_has_them() {
     assert_eq!(house.machine.kept(), layers.iter().map(|layer| layer.diff_id.clone()).collect());
     house.engine.remove_artifact("app").await.unwrap();
     let gone = house.engine.collect().await.unwrap();
-    assert_eq!(gone.layers, 1, "the layer of the dependencies is forgotten");
+    assert_eq!(gone.layers, 2, "the layer of the dependencies is forgotten under both of its keys");
     assert_eq!(house.machine.kept(), [layers[0].diff_id.clone()].into(), "only the base's is still needed");
 }
 

@@ -1,15 +1,16 @@
 //! An engine whose machine, packages and runner are fakes; its store and its layers are real.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 use till_core::Failure;
+use till_core::dockerfile::spec::Choice;
 use till_engine::{Built, Engine, Event, Made, Observer, Wish};
 use till_image::Store;
 use till_ledger::Ledger;
-use till_testkit::{Bench, Machine, MemorySource, Packages};
+use till_testkit::{Bench, Machine, MemorySource, Packages, Shelf};
 
 /// The first part of every `base.toml` here.
 pub(crate) const HEAD: &str = "description = \"d\"\nowner = \"o\"\n[recipe]\nkind = \"debian\"\n";
@@ -52,6 +53,7 @@ pub(crate) struct House {
     pub(crate) machine: Machine,
     pub(crate) packages: Arc<Packages>,
     pub(crate) bench: Arc<Bench>,
+    pub(crate) shelf: Arc<Shelf>,
     folder: TempDir,
 }
 
@@ -61,6 +63,7 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("data/images")).unwrap();
         let (machine, packages, bench) = (Machine::new(&store), Arc::<Packages>::default(), Arc::<Bench>::default());
+        let shelf = Arc::<Shelf>::default();
         let engine = Engine {
             data: folder.path().join("data"),
             ledger: Ledger::in_memory().await.unwrap(),
@@ -68,9 +71,11 @@ impl House {
             environment: Arc::new(machine.clone()),
             bootstrapper: packages.clone(),
             runner: bench.clone(),
+            registry: shelf.clone(),
+            fetcher: shelf.clone(),
             now: || 1_000_000,
         };
-        Self { engine, machine, packages, bench, folder }
+        Self { engine, machine, packages, bench, shelf, folder }
     }
 
     /// One with the base `base`, whose contract is [`CONTRACT`].
@@ -92,7 +97,12 @@ impl House {
     /// Makes a base.
     pub(crate) async fn make(&self, name: &str, rest: &str) -> Made {
         let folder = self.recipe(name, rest);
-        self.engine.recreate(&folder, false, &Silent).await.unwrap()
+        self.recreate(&folder, false, &Silent).await.unwrap()
+    }
+
+    /// Makes the base of a folder.
+    pub(crate) async fn recreate(&self, folder: &Path, afresh: bool, observer: &dyn Observer) -> Result<Made, Failure> {
+        self.engine.recreate(folder, &MemorySource::folder(folder), afresh, observer).await
     }
 
     /// Prepares an app.
@@ -115,6 +125,8 @@ pub(crate) fn wish_for(app: &str, source: MemorySource) -> Wish {
         name: None,
         default_name: app.parse().unwrap(),
         env: BTreeMap::new(),
+        choice: Choice::default(),
+        secrets: BTreeMap::new(),
         afresh: false,
     }
 }

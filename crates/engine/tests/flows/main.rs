@@ -2,16 +2,20 @@
 //!
 //! ```text
 //! house.rs     an engine whose machine, packages and runner are fakes; its store and its layers are real
+//! inventory.rs what is in images, how they came about
 //! prepare.rs   source to artifact
 //! reuse.rs     what is taken instead of made
 //! recreate.rs  recipe to base
 //! collect.rs   what goes and what stays
 //! running.rs   artifacts that run
+//! exchange.rs  images to a registry and from it
 //! ```
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod collect;
+mod exchange;
 mod house;
+mod inventory;
 mod prepare;
 mod recreate;
 mod reuse;

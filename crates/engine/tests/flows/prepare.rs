@@ -68,7 +68,7 @@ async fn an_artifact_says_where_it_comes_from() {
     let label = &built.label;
     assert_eq!(label.app.as_str(), "shop");
     assert_eq!(label.commit.as_ref().unwrap().as_str(), "a".repeat(40));
-    assert_eq!((label.base.name.as_str(), label.base.version), ("base", 1));
+    assert_eq!(label.base.as_ref().unwrap().to_string(), "base@1");
     assert_eq!(label.launch.processes["web"].argv, ["serve"]);
     let entry = house.engine.artifact("shop").await.unwrap();
     assert_eq!(entry.image.config.created, "2001-09-09T01:46:40Z", "the commit's time");

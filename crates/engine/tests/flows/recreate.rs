@@ -13,7 +13,7 @@ fn packages(names: &[&str]) -> String {
 }
 
 async fn remake(house: &House, folder: &Path, afresh: bool) -> (u32, bool) {
-    let made = house.engine.recreate(folder, afresh, &Silent).await.unwrap();
+    let made = house.recreate(folder, afresh, &Silent).await.unwrap();
     (made.fact.version.version, made.reused)
 }
 
@@ -25,7 +25,7 @@ async fn a_base_is_made_from_nothing() {
     let folder = house.recipe("base", &rest.replace("packages", "commands = [[\"ldconfig\"]]\npackages"));
     std::fs::create_dir(folder.join("files")).unwrap();
     std::fs::write(folder.join("files/run"), "run").unwrap();
-    let made = house.engine.recreate(&folder, false, &Silent).await.unwrap();
+    let made = house.recreate(&folder, false, &Silent).await.unwrap();
     assert_eq!((made.fact.version.version, made.reused), (1, false));
     let deeds = house.machine.deeds();
     assert_eq!(
@@ -34,7 +34,7 @@ async fn a_base_is_made_from_nothing() {
     );
     assert_eq!(house.packages.made()[0].packages, ["curl"]);
     let entry = house.engine.base(&"base".parse().unwrap()).await.unwrap();
-    assert_eq!((entry.image.layers.len(), entry.label.spec.description.as_str()), (1, "d"));
+    assert_eq!((entry.image.layers.len(), entry.about.description()), (1, "d"));
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn a_base_upon_another_follows_its_versions() {
     let house = House::new().await;
     let below = house.recipe("below", &packages(&["a"]));
     let above = house.recipe("above", &format!("from = \"below\"\npackages = [\"x\"]\n{CONTRACT}"));
-    let failure = house.engine.recreate(&above, false, &Silent).await.unwrap_err();
+    let failure = house.recreate(&above, false, &Silent).await.unwrap_err();
     assert_eq!((failure.fault, failure.chain().as_str()), (Fault::Caller, "there is no base `below`"));
     remake(&house, &below, false).await;
     house.machine.deeds();
@@ -87,7 +87,7 @@ async fn a_base_upon_another_follows_its_versions() {
     remake(&house, &below, false).await;
     assert_eq!(remake(&house, &above, false).await, (2, false));
     let entry = house.engine.base(&"above".parse().unwrap()).await.unwrap();
-    assert_eq!(entry.label.from.unwrap().version, 2);
+    assert_eq!(entry.about.from().unwrap().version, 2);
 }
 
 #[tokio::test]
@@ -115,14 +115,14 @@ async fn what_fails_is_the_bases_doing_and_leaves_no_version() {
         (packages(&[]).replace("user = ", "usr = "), "did you mean `user`?"),
     ] {
         let folder = house.recipe("base", &rest);
-        let failure = house.engine.recreate(&folder, false, &Silent).await.unwrap_err();
+        let failure = house.recreate(&folder, false, &Silent).await.unwrap_err();
         assert_eq!(failure.fault, Fault::Base, "{failure}");
         assert!(failure.chain().contains(said), "{failure}");
         assert!(house.engine.bases().await.unwrap().is_empty());
         assert!(house.engine.ledger.unended().await.unwrap().is_empty());
         assert_eq!(house.machine.living(), 0);
     }
-    let nowhere = house.engine.recreate(Path::new("/no/such/folder"), false, &Silent).await.unwrap_err();
+    let nowhere = house.recreate(Path::new("/no/such/folder"), false, &Silent).await.unwrap_err();
     assert_eq!(nowhere.fault, Fault::Caller);
 }
 
@@ -144,7 +144,7 @@ async fn a_version_that_is_not_there_is_explained() {
 async fn a_base_that_prepared_an_artifact_stays_as_long_as_that() {
     let house = House::with_base().await;
     let built = house.prepare(&wish(&[])).await.unwrap();
-    let base = format!("{}@{}", built.label.base.name, built.label.base.version).parse().unwrap();
+    let base = built.label.base.as_ref().unwrap().to_string().parse().unwrap();
     let failure = house.engine.remove_base(&base).await.unwrap_err();
     assert_eq!(failure.fault, Fault::Caller);
     assert!(failure.chain().contains("1 artifacts were prepared by"), "{failure}");

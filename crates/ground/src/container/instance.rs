@@ -8,19 +8,17 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use till_core::Failure;
 use till_core::contract::Collected;
-use till_core::plan::{Injection, Network, Place, Step};
-use till_core::port::{Capture, Exit, Instance, Layer, LogSink, Mount, Opening};
-use till_image::{Packing, Unpacking, Whiteouts};
+use till_core::plan::{Injection, Landing, Network, Place, Step};
+use till_core::port::{Capture, Exit, Instance, Layer, Loan, LogSink, Mount, Opening};
+use till_image::{Packing, Rewriting, Unpacking, Whiteouts};
 
+use super::loans::Desk;
 use super::mounts::{Access, Bind, Overlay};
 use super::places::{self, Stubs};
 use super::seat::{Folder, lower};
 use super::spec::Seat;
 use super::step::Running;
 use super::{House, blocking, egress, io, sweep, trees, users};
-
-/// What is written here is of no one instance, and not part of what it leaves behind.
-const VOLATILE: [&str; 3] = ["/tmp/*", "/var/tmp/*", "/run/*"];
 
 pub(super) struct Container {
     house: Arc<House>,
@@ -108,15 +106,53 @@ impl Container {
         Ok((binds, env))
     }
 
-    async fn run_at(&mut self, root: &Path, step: &Step, log: &mut dyn LogSink) -> Result<Exit, Failure> {
+    /// Files that come to lie as a Dockerfile says.
+    async fn land(&self, owner: Option<&str>, landing: &Landing, content: &Path, root: PathBuf) -> Result<(), Failure> {
+        let owner = owner.map(|name| users::owner(&root, name)).transpose()?;
+        let chmod = landing.mode.as_deref().map(till_core::dockerfile::mode).transpose();
+        let chmod = chmod.map_err(|why| Failure::new(till_core::Fault::Source, why))?;
+        let (ids, limit) = (self.house.config.ids(), self.opening.limits.disk.0);
+        let (content, landing) = (content.to_owned(), landing.clone());
+        blocking("cannot copy files into the instance", move || {
+            let file = std::fs::File::open(&content).map_err(io("open", &content))?;
+            let mut reader = std::io::BufReader::with_capacity(1 << 17, file);
+            let change = |mode: u32, directory: bool| chmod.as_ref().map_or(mode, |chmod| chmod.apply(mode, directory));
+            let rewriting = Rewriting {
+                ids,
+                owner,
+                mode: chmod.is_some().then_some(&change),
+                unpack: landing.unpack,
+                limit_bytes: Some(limit),
+            };
+            till_image::land(&mut reader, &root, (&landing.path, landing.directory), &rewriting)?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn run_at(
+        &mut self,
+        root: &Path,
+        step: &Step,
+        loans: &[Loan],
+        log: &mut dyn LogSink,
+    ) -> Result<Exit, Failure> {
         let (binds, env) = self.furnish(root, step)?;
+        let desk = Desk {
+            house: &self.house,
+            folder: &self.folder,
+            name: self.opening.id.as_str(),
+            root,
+            limit_bytes: self.opening.limits.disk.0,
+        };
+        let lent = desk.lend(loans, &mut self.stubs)?;
         let seat =
             Seat { name: self.opening.id.as_str(), root, ids: self.house.config.ids(), limits: &self.opening.limits };
         let running = Running::start(&self.house, &self.folder, &seat, step, env, &[]).await?;
         let time = Duration::from_secs(self.opening.limits.time.0);
         let disk = &mut self.disk;
         let exit = running.wait(Some(time), || disk.is_exceeded(), log).await;
-        drop(binds);
+        drop((lent, binds));
         Ok(exit)
     }
 
@@ -127,7 +163,7 @@ impl Container {
         trees::new_root(&upper, self.house.config.ids())?;
         let lower: Vec<_> = std::iter::once(self.folder.upper()).chain(self.lower.clone()).collect();
         let trial = self.folder.mount_at(&name, &lower, &upper, "trial-work")?;
-        let result = self.run_at(&trial.root(), step, log).await;
+        let result = self.run_at(&trial.root(), step, &[], log).await;
         drop(trial);
         std::fs::remove_dir_all(&upper).map_err(io("remove", &upper))?;
         result
@@ -140,6 +176,7 @@ impl Instance for Container {
         let root = self.root()?;
         match &what.place {
             Place::Tar(path) => self.archives.push((content.to_owned(), path.clone())),
+            Place::Copy(landing) => self.land(what.owner.as_deref(), landing, content, root).await?,
             Place::Dir(path) => {
                 let owner = what.owner.as_deref().map(|name| users::find(&root, name)).transpose()?;
                 if let Some(name) = &what.owner {
@@ -166,9 +203,9 @@ impl Instance for Container {
         Ok(())
     }
 
-    async fn run(&mut self, step: &Step, log: &mut dyn LogSink) -> Result<Exit, Failure> {
+    async fn run(&mut self, step: &Step, loans: &[Loan], log: &mut dyn LogSink) -> Result<Exit, Failure> {
         let root = self.root()?;
-        self.run_at(&root, step, log).await
+        self.run_at(&root, step, loans, log).await
     }
 
     async fn trial(&mut self, step: &Step, log: &mut dyn LogSink) -> Result<Exit, Failure> {
@@ -201,7 +238,7 @@ impl Instance for Container {
             places::clear(&root, &self.stubs)?;
             self.overlay = None;
             let upper = self.folder.upper();
-            for pattern in VOLATILE {
+            for pattern in &capture.volatile {
                 till_image::remove_matching(&upper, pattern)?;
             }
             let config = &self.house.config;

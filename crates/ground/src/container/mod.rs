@@ -15,7 +15,9 @@
 
 mod cgroup;
 mod egress;
+mod gathering;
 mod instance;
+mod loans;
 mod machine;
 mod mounts;
 mod places;
@@ -31,11 +33,12 @@ mod trees;
 mod users;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use till_core::port::{Environment, Instance, Opening};
+use till_core::plan::TreeFiles;
+use till_core::port::{Environment, Instance, Layer, Opening};
 use till_core::{Blame, DiffId, Failure, Fault};
 use till_image::{Compression, IdShift, Store};
 
@@ -93,6 +96,11 @@ impl Environment for Containers {
         "container"
     }
 
+    async fn gather(&self, layers: &[Layer], files: &TreeFiles, into: &Path) -> Result<(), Failure> {
+        let (house, layers, files, into) = (self.house.clone(), layers.to_vec(), files.clone(), into.to_owned());
+        blocking("cannot gather files", move || gathering::gather(&house, &layers, &files, &into)).await
+    }
+
     async fn open(&self, opening: Opening) -> Result<Box<dyn Instance>, Failure> {
         Ok(Box::new(instance::Container::open(self.house.clone(), opening).await?))
     }
@@ -121,6 +129,8 @@ enum ContainerError {
     Mount { what: String, source: rustix::io::Errno },
     #[error("the image has no user `{0}`")]
     User(String),
+    #[error("the image has no group `{0}`")]
+    Group(String),
     #[error("step `{step}` cannot be started: {said}")]
     Start { step: String, said: String },
     #[error("the network for step `{step}` cannot be set up: {said}")]
@@ -134,7 +144,7 @@ enum ContainerError {
 impl Blame for ContainerError {
     fn fault(&self) -> Fault {
         match self {
-            Self::User(_) | Self::Place { .. } => Fault::Base,
+            Self::User(_) | Self::Group(_) | Self::Place { .. } => Fault::Base,
             // What the runtimes say of a command that cannot be executed; anything else is theirs.
             Self::Start { said, .. }
                 if ["no such file", "not found", "permission denied", "not a directory"]

@@ -73,6 +73,31 @@ impl Overlay {
         Ok(overlay)
     }
 
+    /// Mounts `lower` (the topmost first) to be read only.
+    pub(super) fn read_only(name: &str, lower: &[PathBuf]) -> Result<Self, ContainerError> {
+        let overlay = Self { folder: Path::new(MOUNTS).join(name) };
+        let root = overlay.root();
+        std::fs::create_dir_all(&root).map_err(io("make", &root))?;
+        let mut names = Vec::new();
+        for (number, path) in lower.iter().enumerate() {
+            let link = overlay.folder.join(format!("{number}"));
+            std::os::unix::fs::symlink(path, &link).map_err(io("link", &link))?;
+            names.push(link.display().to_string());
+        }
+        // Without an upper directory there have to be two.
+        for name in ["empty", "void"] {
+            let empty = overlay.folder.join(name);
+            std::fs::create_dir(&empty).map_err(io("make", &empty))?;
+            names.push(empty.display().to_string());
+        }
+        let options = format!("lowerdir={},redirect_dir=off,metacopy=off,index=off,xino=off", names.join(":"));
+        let options = std::ffi::CString::new(options).unwrap_or_default();
+        let flags = MountFlags::NODEV | MountFlags::RDONLY;
+        rustix::mount::mount("overlay", &root, "overlay", flags, options.as_c_str())
+            .map_err(|source| ContainerError::Mount { what: format!("the overlay of {name}"), source })?;
+        Ok(overlay)
+    }
+
     /// Where it is mounted.
     pub(super) fn root(&self) -> PathBuf {
         self.folder.join("root")
@@ -117,6 +142,25 @@ impl Bind {
         }
         rustix::mount::mount_remount(bind.path(), flags, c"").map_err(failed)?;
         Ok(bind)
+    }
+
+    /// The same of what `source` is a handle of.
+    pub(super) fn handle(source: &OwnedFd, place: &OwnedFd, access: Access) -> Result<Self, ContainerError> {
+        Self::mount(Path::new(&format!("/proc/self/fd/{}", source.as_raw_fd())), place, access)
+    }
+
+    /// Mounts memory on what `place` is a handle of: of that owner outside, at most so many bytes.
+    pub(super) fn memory(place: &OwnedFd, owner: (u32, u32), size: Option<u64>) -> Result<Self, ContainerError> {
+        let target = PathBuf::from(format!("/proc/self/fd/{}", place.as_raw_fd()));
+        let failed = |error| ContainerError::Mount { what: "tmpfs".to_owned(), source: error };
+        let path = std::fs::read_link(&target).map_err(io("look at", &target))?;
+        let size = size.map_or(String::new(), |size| format!(",size={size}"));
+        let options = format!("mode=1777,uid={},gid={}{size}", owner.0, owner.1);
+        let options = std::ffi::CString::new(options).unwrap_or_default();
+        let flags = MountFlags::NOSUID | MountFlags::NODEV;
+        rustix::mount::mount("tmpfs", &target, "tmpfs", flags, options.as_c_str()).map_err(failed)?;
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(Self { mounted: rustix::fs::open(&path, flags, Mode::empty()).map_err(failed)? })
     }
 
     fn path(&self) -> PathBuf {

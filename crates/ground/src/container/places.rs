@@ -97,6 +97,19 @@ pub(super) fn file(
     look(&root, path, OFlags::empty()).map(Some).map_err(place_error(path))
 }
 
+/// A handle of what is at `path`.
+pub(super) fn existing(root: &Path, path: &str) -> Result<OwnedFd, ContainerError> {
+    let root = root_handle(root)?;
+    let inside = path.trim_matches('/');
+    look(&root, if inside.is_empty() { "./" } else { inside }, OFlags::empty()).map_err(place_error(path))
+}
+
+/// Is it a handle of a directory?
+pub(super) fn is_directory(handle: &OwnedFd) -> bool {
+    let stat = rustix::fs::fstat(handle);
+    stat.is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory)
+}
+
 /// Removes what was made and stayed empty.
 pub(super) fn clear(root: &Path, stubs: &Stubs) -> Result<(), ContainerError> {
     let root = root_handle(root)?;

@@ -91,6 +91,7 @@ async fn try_run(tool: &str, data: &Path, first_id: u32) -> Result<(), Container
         dir: "/".to_owned(),
         user: "root".to_owned(),
         network: Network::None,
+        mounts: Vec::new(),
     };
     let seat = Seat { name: &name, root: &overlay.root(), ids, limits: &Limits::default() };
     write_bundle(&at("bundle"), &step, &seat, step.env.clone())?;

@@ -17,8 +17,36 @@ pub(super) struct User {
     pub(super) home: String,
 }
 
-/// The user of that name or number in the image at `root`.
+/// The user of that name or number in the image at `root`; a group may follow after a `:`.
 pub(super) fn find(root: &Path, name: &str) -> Result<User, ContainerError> {
+    match name.split_once(':') {
+        Some((name, group)) if !group.is_empty() => {
+            // With a group of its own it has no others, as with Docker.
+            Ok(User { gid: self::group(root, group)?, groups: Vec::new(), ..find(root, name)? })
+        }
+        Some((name, _)) => find(root, name),
+        None => user(root, if name.is_empty() { "root" } else { name }),
+    }
+}
+
+/// The ids that `--chown` means: a number that is no user of the image is a group, too.
+pub(super) fn owner(root: &Path, name: &str) -> Result<(u32, u32), ContainerError> {
+    match name.parse() {
+        Ok(number) => Ok((number, number)),
+        Err(_) => find(root, name).map(|user| (user.uid, user.gid)),
+    }
+}
+
+fn group(root: &Path, name: &str) -> Result<u32, ContainerError> {
+    let text = text(root, "etc/group");
+    let found = text.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok())?
+    });
+    found.or_else(|| name.parse().ok()).ok_or_else(|| ContainerError::Group(name.to_owned()))
+}
+
+fn user(root: &Path, name: &str) -> Result<User, ContainerError> {
     let passwd = text(root, "etc/passwd");
     let entry = passwd.lines().find_map(|line| {
         let fields: Vec<_> = line.split(':').collect();

@@ -13,6 +13,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use sha2::{Digest as _, Sha256};
 use till_core::model::source::{FileKind, Notice, SourceFile};
 use till_core::model::{CommitId, SourceView};
+use till_core::plan::NamedFile;
 use till_core::port::SourceTree;
 use till_core::{Digest, Failure};
 
@@ -246,7 +247,7 @@ impl SourceTree for Directory {
         .await
     }
 
-    async fn archive(&self, files: &[SourceFile], epoch: u64, into: &Path) -> Result<Vec<Notice>, Failure> {
+    async fn archive(&self, files: &[NamedFile], epoch: u64, into: &Path) -> Result<Vec<Notice>, Failure> {
         let (root, files, into) = (self.root.clone(), files.to_vec(), into.to_owned());
         blocking(move || {
             let mut archive = Archive::create(&into, epoch)?;
@@ -260,18 +261,16 @@ impl SourceTree for Directory {
     }
 }
 
-fn write_one(root: &Path, file: &SourceFile, archive: &mut Archive) -> Result<(), SourceError> {
+fn write_one(root: &Path, NamedFile { name, file }: &NamedFile, archive: &mut Archive) -> Result<(), SourceError> {
     let changed = || SourceError::Changed(file.path.clone());
     let content = match open(root, &file.path)? {
         Found::Link(target) if file.kind == FileKind::Symlink => {
-            archive.symlink(&file.path, &target)?;
+            archive.symlink(name, &target)?;
             Digest::of(target.as_bytes())
         }
         Found::File(mut content, meta) if file.kind != FileKind::Symlink => {
             let mut hashing = Hashing { file: &mut content, hasher: Sha256::new() };
-            archive
-                .file(&file.path, file.kind, meta.len(), &mut (&mut hashing).take(meta.len()))
-                .map_err(|_| changed())?;
+            archive.file(name, file.kind, meta.len(), &mut (&mut hashing).take(meta.len())).map_err(|_| changed())?;
             Digest::from_sha256(&hashing.hasher.finalize())
         }
         _ => return Err(changed()),

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use till_core::Failure;
 use till_core::model::source::{FileKind, Notice, SourceFile};
 use till_core::model::{CommitId, SourceView};
+use till_core::plan::NamedFile;
 use till_core::port::SourceTree;
 use tokio::process::Command;
 
@@ -193,8 +194,8 @@ impl Repository {
     /// Starts `cat-file --batch` in a thread of its own and hands each object in turn to `each`.
     async fn objects<T: Send + 'static>(
         &self,
-        files: Vec<SourceFile>,
-        mut each: impl FnMut(&mut T, &SourceFile, u64, &mut dyn Read) -> Result<(), SourceError> + Send + 'static,
+        files: Vec<NamedFile>,
+        mut each: impl FnMut(&mut T, &NamedFile, u64, &mut dyn Read) -> Result<(), SourceError> + Send + 'static,
         mut state: T,
     ) -> Result<T, Failure> {
         let mut command = git(&self.path);
@@ -208,14 +209,15 @@ impl Repository {
                 return Err(broken(std::io::ErrorKind::BrokenPipe.into()));
             };
             let mut stdout = BufReader::with_capacity(1 << 17, stdout);
-            for file in &files {
+            for named in &files {
+                let file = &named.file;
                 writeln!(stdin, "{}", file.content).and_then(|()| stdin.flush()).map_err(broken)?;
                 let mut header = String::new();
                 stdout.read_line(&mut header).map_err(broken)?;
                 let size = header.split_whitespace().nth(2).and_then(|size| size.parse::<u64>().ok());
                 let size = size.ok_or_else(|| SourceError::Changed(file.path.clone()))?;
                 let mut content = (&mut stdout).take(size);
-                each(&mut state, file, size, &mut content)?;
+                each(&mut state, named, size, &mut content)?;
                 std::io::copy(&mut content, &mut std::io::sink()).map_err(broken)?;
                 stdout.read_exact(&mut [0]).map_err(broken)?;
             }
@@ -260,30 +262,32 @@ impl SourceTree for Repository {
     }
 
     async fn texts(&self, files: &[SourceFile]) -> Result<BTreeMap<String, String>, Failure> {
-        let each = |texts: &mut BTreeMap<String, String>, file: &SourceFile, _, content: &mut dyn Read| {
-            let mut bytes = Vec::new();
-            content
-                .take(MAX_TEXT)
-                .read_to_end(&mut bytes)
-                .map_err(|source| SourceError::Read { path: file.path.clone(), source })?;
-            texts.insert(file.path.clone(), String::from_utf8_lossy(&bytes).into_owned());
-            Ok(())
-        };
+        let each =
+            |texts: &mut BTreeMap<String, String>, NamedFile { file, .. }: &NamedFile, _, content: &mut dyn Read| {
+                let mut bytes = Vec::new();
+                content
+                    .take(MAX_TEXT)
+                    .read_to_end(&mut bytes)
+                    .map_err(|source| SourceError::Read { path: file.path.clone(), source })?;
+                texts.insert(file.path.clone(), String::from_utf8_lossy(&bytes).into_owned());
+                Ok(())
+            };
         if files.is_empty() {
             return Ok(BTreeMap::new());
         }
-        self.objects(files.to_vec(), each, BTreeMap::new()).await
+        self.objects(NamedFile::all(files), each, BTreeMap::new()).await
     }
 
-    async fn archive(&self, files: &[SourceFile], epoch: u64, into: &Path) -> Result<Vec<Notice>, Failure> {
+    async fn archive(&self, files: &[NamedFile], epoch: u64, into: &Path) -> Result<Vec<Notice>, Failure> {
         let archive = Archive::create(into, epoch)?;
         let each =
-            |(archive, notices): &mut (Archive, Vec<Notice>), file: &SourceFile, size: u64, content: &mut dyn Read| {
+            |(archive, notices): &mut (Archive, Vec<Notice>), named: &NamedFile, size: u64, content: &mut dyn Read| {
+                let NamedFile { name, file } = named;
                 let unreadable = |source| SourceError::Read { path: file.path.clone(), source };
                 if file.kind == FileKind::Symlink {
                     let mut target = String::new();
                     content.read_to_string(&mut target).map_err(unreadable)?;
-                    return archive.symlink(&file.path, &target);
+                    return archive.symlink(name, &target);
                 }
                 let mut beginning = vec![0; usize::try_from(size.min(64)).unwrap_or(64)];
                 content.read_exact(&mut beginning).map_err(unreadable)?;
@@ -293,7 +297,7 @@ impl SourceTree for Repository {
                         what: "LFS pointer, its content is not fetched".to_owned(),
                     });
                 }
-                archive.file(&file.path, file.kind, size, &mut beginning.as_slice().chain(content))
+                archive.file(name, file.kind, size, &mut beginning.as_slice().chain(content))
             };
         let (archive, notices) = self.objects(files.to_vec(), each, (archive, Vec::new())).await?;
         archive.finish()?;

@@ -120,6 +120,15 @@ pub async fn open(source: &str, rev: Option<&str>, staging: &Path) -> Result<Box
     }
 }
 
+/// A folder as it lies there, whatever repository is around it.
+pub async fn folder(path: &Path) -> Result<Box<dyn SourceTree>, Failure> {
+    let path = path.canonicalize().map_err(|_| SourceError::Absent(path.to_owned()))?;
+    if !path.is_dir() {
+        return Err(SourceError::Neither(path).into());
+    }
+    Ok(Box::new(directory::Directory::whole(&path).await?))
+}
+
 /// A clean work tree is its commit; a changed one is what lies there; a directory that the repository around it ignores is
 /// a directory like any other.
 async fn open_work_tree(path: &Path) -> Result<Box<dyn SourceTree>, Failure> {

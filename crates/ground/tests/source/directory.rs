@@ -34,7 +34,8 @@ async fn what_changes_between_view_and_archive_is_noticed() {
             let view = source.view().await.unwrap();
             change(&folder.path().join("f"));
             let into = tempfile::NamedTempFile::new().unwrap();
-            let failure = source.archive(&view.files, 0, into.path()).await.unwrap_err();
+            let failure =
+                source.archive(&till_core::plan::NamedFile::all(&view.files), 0, into.path()).await.unwrap_err();
             assert_eq!(failure.fault, Fault::Source, "{place:?}, {what}: {failure}");
         }
     }

@@ -91,7 +91,7 @@ async fn attributes_have_no_say() {
         let source = open(folder.path()).await;
         let view = source.view().await.unwrap();
         let into = tempfile::NamedTempFile::new().unwrap();
-        source.archive(&view.files, 0, into.path()).await.unwrap();
+        source.archive(&till_core::plan::NamedFile::all(&view.files), 0, into.path()).await.unwrap();
         let found = archive::read(into.path()).into_iter().filter_map(|found| Some((found.path, found.entry?)));
         assert_eq!(found.collect::<till_testkit::Tree>(), files, "{place:?}");
     }
@@ -131,7 +131,7 @@ async fn nothing_that_a_repository_names_is_started() {
     let view = source.view().await.unwrap();
     source.texts(&view.files).await.unwrap();
     let into = tempfile::NamedTempFile::new().unwrap();
-    source.archive(&view.files, 0, into.path()).await.unwrap();
+    source.archive(&till_core::plan::NamedFile::all(&view.files), 0, into.path()).await.unwrap();
     assert!(!mark.exists(), "something that the repository names was started");
     assert!(view.dirty);
 }

@@ -2,25 +2,34 @@
 
 use std::collections::BTreeMap;
 
-use till_core::ManifestDigest;
 use till_core::model::Launch;
 use till_core::port::Layer;
+use till_core::{Digest, ManifestDigest};
 
-use super::spec::{CONFIG, ConfigFile, Descriptor, MANIFEST, Manifest};
+use super::spec::{CONFIG, Descriptor, MANIFEST, Manifest};
 use super::{History, Image, ImageConfig};
+use crate::compress::Compression;
 use crate::error::ImageError;
 use crate::store::Store;
+use till_core::model::manifest::architecture;
 
 /// Labels of this house: they speak of one image, not of what is built upon it.
 const OWN_LABELS: &str = "io.tillage.";
+
+/// Beginnings of keys by which Docker and BuildKit speak of one image, not of what is built upon it.
+const OF_ONE_IMAGE: [&str; 5] = ["container", "docker_version", "id", "parent", "moby.buildkit."];
 
 /// What an image is made of.
 #[derive(Debug, Clone, Default)]
 pub struct Assembly<'a> {
     /// What it is built upon: its layers come first, its config is where the new one begins.
     pub base: Option<&'a Image>,
+    /// Where the config begins in place of the base's; its history is not taken: the base's is.
+    pub config: Option<ImageConfig>,
     /// The new layers, the lowest first, and what made each of them.
     pub layers: Vec<(Layer, String)>,
+    /// How the new layers came about, with the steps between that left none; in place of one entry for each layer.
+    pub history: Option<Vec<History>>,
     /// Seconds since 1970: when it was made.
     pub epoch: u64,
     /// Labels beside the base's; those of the base that begin with `io.tillage.` are dropped.
@@ -33,16 +42,17 @@ pub struct Assembly<'a> {
 
 /// Makes an image and stores its config and manifest. Its layers have to be in the store.
 pub fn assemble(assembly: &Assembly<'_>, store: &Store) -> Result<Image, ImageError> {
-    let config = configure(assembly)?;
     let layers: Vec<Layer> = assembly
         .base
         .iter()
         .flat_map(|base| &base.layers)
         .chain(assembly.layers.iter().map(|(layer, _)| layer))
-        .cloned()
+        .map(by_the_spec)
         .collect();
     let diff_ids = layers.iter().map(|layer| layer.diff_id.clone()).collect();
-    let config_bytes = json("config", &ConfigFile::new(&config, diff_ids))?;
+    let config_bytes = configure(assembly)?.write(diff_ids).map_err(unwritable("config"))?;
+    // As it will be read: what is set wins over what it was set beside.
+    let (config, _) = ImageConfig::read(&config_bytes).map_err(unwritable("config"))?;
     let config_digest = store.put(&config_bytes)?;
     let manifest = Manifest {
         schema_version: 2,
@@ -54,27 +64,35 @@ pub fn assemble(assembly: &Assembly<'_>, store: &Store) -> Result<Image, ImageEr
     Ok(Image { manifest: ManifestDigest(store.put(&json("manifest", &manifest)?)?), config_digest, layers, config })
 }
 
-/// The JSON of a document of ours. Strings, numbers and maps of strings: it cannot fail, but serde cannot know.
+/// The layer under the spec's name of its form: Docker's names have no place in the spec's manifests.
+fn by_the_spec(layer: &Layer) -> Layer {
+    let name = Compression::of_media_type(&layer.media_type).map(|known| known.media_type().to_owned());
+    Layer { media_type: name.unwrap_or_else(|| layer.media_type.clone()), ..layer.clone() }
+}
+
+/// The JSON of a document of ours.
 pub(crate) fn json(what: &'static str, document: &impl serde::Serialize) -> Result<Vec<u8>, ImageError> {
-    serde_json::to_vec(document).map_err(|source| ImageError::Document {
-        what,
-        digest: till_core::Digest::of(b""),
-        source,
-    })
+    serde_json::to_vec(document).map_err(unwritable(what))
+}
+
+/// Strings, numbers and maps of strings: it cannot fail, but serde cannot know.
+fn unwritable(what: &'static str) -> impl FnOnce(serde_json::Error) -> ImageError {
+    move |source| ImageError::Document { what, digest: Digest::of(b""), source }
 }
 
 fn configure(assembly: &Assembly<'_>) -> Result<ImageConfig, ImageError> {
-    let mut config = match assembly.base {
-        Some(base) => base.config.clone(),
-        None => ImageConfig { architecture: architecture().to_owned(), ..ImageConfig::default() },
-    };
+    let base = assembly.base.map(|base| &base.config);
+    let mut config = assembly.config.as_ref().or(base).cloned().unwrap_or_default();
     let created = rfc3339(assembly.epoch);
-    config.history.extend(assembly.layers.iter().map(|(_, made_by)| History {
-        created: created.clone(),
-        created_by: made_by.clone(),
-        empty_layer: false,
-    }));
+    config.history = history(assembly, &created)?;
     config.created = created;
+    if config.os.is_empty() {
+        config.os = "linux".to_owned();
+    }
+    if config.architecture.is_empty() {
+        config.architecture = architecture().to_owned();
+    }
+    config.rest.retain(|key, _| !OF_ONE_IMAGE.iter().any(|prefix| key.starts_with(prefix)));
     config.labels.retain(|name, _| !name.starts_with(OWN_LABELS));
     config.labels.extend(assembly.labels.clone());
     if let Some((launch, process)) = assembly.launch {
@@ -83,17 +101,40 @@ fn configure(assembly: &Assembly<'_>) -> Result<ImageConfig, ImageError> {
     Ok(config)
 }
 
+/// The base's history and ours: as many entries with a layer as there are layers.
+fn history(assembly: &Assembly<'_>, created: &str) -> Result<Vec<History>, ImageError> {
+    let count = |history: &[History]| history.iter().filter(|entry| !entry.empty_layer).count();
+    let mut history = Vec::new();
+    if let Some(base) = assembly.base {
+        history.clone_from(&base.config.history);
+        // Some say nothing of their history. Ours must not be taken for that of their layers.
+        if count(&history) != base.layers.len() {
+            history = vec![History { created: base.config.created.clone(), ..History::default() }; base.layers.len()];
+        }
+    }
+    match &assembly.history {
+        Some(ours) if count(ours) == assembly.layers.len() => history.extend(ours.iter().cloned()),
+        Some(ours) => return Err(ImageError::History { layers: assembly.layers.len(), entries: count(ours) }),
+        None => history.extend(assembly.layers.iter().map(|(_, made_by)| History {
+            created: created.to_owned(),
+            created_by: made_by.clone(),
+            ..History::default()
+        })),
+    }
+    Ok(history)
+}
+
 fn start(config: &mut ImageConfig, launch: &Launch, process: Option<&str>) -> Result<(), ImageError> {
     config.cmd = Vec::new();
     match process {
         Some(name) => {
             let process = launch.processes.get(name).ok_or_else(|| ImageError::Process { process: name.to_owned() })?;
             config.entrypoint = process.argv.clone();
-            config.env.extend(launch.env_of(name));
+            launch.env_of(name).iter().for_each(|(name, value)| config.set_env(name, value));
         }
         None => {
             config.entrypoint = Vec::new();
-            config.env.extend(launch.env.clone());
+            launch.env.iter().for_each(|(name, value)| config.set_env(name, value));
         }
     }
     config.user = launch.user.clone();
@@ -101,18 +142,6 @@ fn start(config: &mut ImageConfig, launch: &Launch, process: Option<&str>) -> Re
     let exposed = |port: &till_core::model::Port| format!("{}/{}", port.number, port.protocol.transport());
     config.exposed_ports = launch.ports.iter().map(exposed).collect();
     Ok(())
-}
-
-/// This machine's processor, as Go calls it.
-fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        "x86" => "386",
-        "powerpc64" => "ppc64le",
-        "loongarch64" => "loong64",
-        other => other,
-    }
 }
 
 /// Seconds since 1970 as a time in UTC (RFC 3339).

@@ -30,7 +30,7 @@ impl<E: Into<std::io::Error>> From<E> for Trouble {
 }
 
 /// Reads attributes, with buffers for it.
-pub(super) struct AttributeReader {
+pub(crate) struct AttributeReader {
     names: Vec<u8>,
     value: Vec<u8>,
 }
@@ -43,8 +43,16 @@ pub(super) struct Found {
 }
 
 impl AttributeReader {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { names: vec![0; MAX_ATTRIBUTE], value: vec![0; MAX_ATTRIBUTE] }
+    }
+
+    /// The attributes that a layer keeps (sorted), or why they cannot be kept.
+    pub(crate) fn kept(&mut self, file: impl AsFd, ids: &IdShift) -> Result<Attributes, String> {
+        self.read(file, ids).map(|found| found.kept).map_err(|trouble| match trouble {
+            Trouble::Unfit(why) => why,
+            Trouble::Io(error) => error.to_string(),
+        })
     }
 
     /// The attributes that a layer keeps (sorted), and whether overlayfs calls the directory opaque.

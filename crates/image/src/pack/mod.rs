@@ -27,7 +27,7 @@ use crate::ids::IdShift;
 use crate::store::{BlobWriter, Store};
 use crate::tree::open_tree;
 pub(crate) use chunks::{Chunk, Chunks, open as open_chunks};
-pub(crate) use content::{modified, outside_capability};
+pub(crate) use content::{AttributeReader, modified, outside_capability};
 pub(crate) use walk::{OPAQUE, WHITEOUT};
 
 /// How a tree becomes a layer.

@@ -7,20 +7,20 @@ use crate::error::{ImageError, shown};
 use crate::pack::{OPAQUE, WHITEOUT, outside_capability};
 
 /// An entry whose path is safe to resolve inside a tree, and whose owners are as they are on disk.
-pub(super) struct Member {
+pub(crate) struct Member {
     /// Without `/` at either end, no empty part, no `.` or `..`; the directory, for an opaque one.
-    pub(super) path: Vec<u8>,
-    pub(super) what: What,
-    pub(super) mode: u32,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    pub(super) mtime: i64,
-    pub(super) attributes: Attributes,
+    pub(crate) path: Vec<u8>,
+    pub(crate) what: What,
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) mtime: i64,
+    pub(crate) attributes: Attributes,
 }
 
 /// What an entry is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum What {
+pub(crate) enum What {
     File,
     Directory,
     Symlink(Vec<u8>),
@@ -29,15 +29,30 @@ pub(super) enum What {
     Fifo,
     Whiteout,
     Opaque,
+    /// Directly in a layer's `dev`: whatever runs an image puts its own there. It is left out.
+    Device,
 }
+
+/// The longest path that the kernel takes.
+const MAX_PATH: usize = 4095;
+
+/// The largest attribute that the kernel takes.
+const MAX_ATTRIBUTE: usize = 64 << 10;
 
 impl Member {
     /// Looks an entry through. None for an entry of the root itself: that belongs to who unpacks.
-    pub(super) fn of(entry: Entry, unpacking: &Unpacking) -> Result<Option<Self>, ImageError> {
+    pub(crate) fn of(entry: Entry, unpacking: &Unpacking) -> Result<Option<Self>, ImageError> {
         let name = &entry.path;
         let hostile = |why: &str| hostile(name, why);
+        let is_layer = unpacking.whiteouts == Whiteouts::Overlay;
+        if is_layer && name.starts_with(b"/") {
+            return Err(hostile("its name is absolute"));
+        }
         let parts = safe_parts(name).map_err(hostile)?;
-        let what = what(&entry).map_err(hostile)?;
+        let what = match what(&entry) {
+            Err(DEVICE) if is_layer && parts.len() == 2 && parts[0] == b"dev" => What::Device,
+            what => what.map_err(hostile)?,
+        };
         if parts.is_empty() {
             return match what {
                 What::Directory => Ok(None),
@@ -66,7 +81,7 @@ fn hostile(name: &[u8], why: &str) -> ImageError {
 }
 
 /// The parts of a path, unless it would lead out of the tree.
-fn safe_parts(path: &[u8]) -> Result<Vec<&[u8]>, &'static str> {
+pub(crate) fn safe_parts(path: &[u8]) -> Result<Vec<&[u8]>, &'static str> {
     if path.contains(&0) {
         return Err("its name contains a NUL");
     }
@@ -79,11 +94,13 @@ fn safe_parts(path: &[u8]) -> Result<Vec<&[u8]>, &'static str> {
             part => parts.push(part),
         }
     }
-    if path.len() > 2 * 4096 {
+    if path.len() > MAX_PATH {
         return Err("its name is too long");
     }
     Ok(parts)
 }
+
+const DEVICE: &str = "it is a device";
 
 fn what(entry: &Entry) -> Result<What, &'static str> {
     let is_empty = entry.size == 0;
@@ -101,7 +118,7 @@ fn what(entry: &Entry) -> Result<What, &'static str> {
         }
         b'2' if entry.link.is_empty() || entry.link.contains(&0) => Err("it is a symbolic link to nowhere"),
         b'2' => Ok(What::Symlink(entry.link.clone())),
-        b'3' | b'4' => Err("it is a device"),
+        b'3' | b'4' => Err(DEVICE),
         b'5' => Ok(What::Directory),
         b'6' => Ok(What::Fifo),
         _ => Err("it is of an unknown kind"),
@@ -143,6 +160,9 @@ fn without_mark(parts: &[&[u8]]) -> Vec<u8> {
 fn attributes(entry: &Entry, unpacking: &Unpacking) -> Result<Attributes, &'static str> {
     let mut kept = Attributes::new();
     for (name, value) in &entry.attributes {
+        if name.len() > 255 || value.len() > MAX_ATTRIBUTE || name.contains(&0) {
+            return Err("an extended attribute is too large");
+        }
         if name.starts_with(b"user.") {
             kept.push((name.clone(), value.clone()));
         } else if name == b"security.capability" && unpacking.owner.is_none() {

@@ -5,7 +5,7 @@
 
 mod entry;
 mod place;
-mod reader;
+pub(crate) mod reader;
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -17,9 +17,9 @@ use crate::error::ImageError;
 use crate::ids::IdShift;
 use crate::reading::VerifiedLayer;
 use crate::store::Store;
-use entry::{Member, What};
-use place::Place;
-use reader::Reader;
+pub(crate) use entry::{Member, What, safe_parts};
+pub(crate) use place::Place;
+pub(crate) use reader::{Entry, Reader};
 
 /// How an archive becomes a tree.
 #[derive(Debug, Clone)]
@@ -36,10 +36,23 @@ pub struct Unpacking {
     pub limit_files: Option<u64>,
 }
 
+impl Unpacking {
+    /// Into a tree, without whiteouts.
+    pub(crate) fn into_tree(ids: IdShift, owner: Option<(u32, u32)>, limit_bytes: Option<u64>) -> Self {
+        Self { ids, owner, whiteouts: Whiteouts::Refuse, limit_bytes, limit_files: None }
+    }
+
+    /// How a layer becomes a tree. It was looked through when it came into the store: there are no limits.
+    pub(crate) fn of_layer(ids: IdShift) -> Self {
+        Self { ids, owner: None, whiteouts: Whiteouts::Overlay, limit_bytes: None, limit_files: None }
+    }
+}
+
 /// What names that begin with `.wh.` mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whiteouts {
-    /// Removed files, as overlayfs wants them: a character device 0:0, `trusted.overlay.opaque`.
+    /// The archive is a layer: they are removed files, as overlayfs wants them (a character device 0:0,
+    /// `trusted.overlay.opaque`). Names are relative; devices directly in `dev` are left out.
     Overlay,
     /// They are an error: of a source, they would vanish from the image.
     Refuse,
@@ -65,7 +78,9 @@ pub fn unpack(tar: &mut dyn Read, root: &Path, prefix: &str, unpacking: &Unpacki
     while let Some(entry) = archive.next().map_err(ImageError::Archive)? {
         count(&mut done, entry.size, unpacking)?;
         if let Some(member) = Member::of(entry, unpacking)? {
-            place.take(&member, &mut archive)?;
+            if member.what != What::Device {
+                place.take(&member, &mut archive)?;
+            }
             if member.what == What::Directory {
                 times.insert(member.path, member.mtime);
             }
@@ -79,7 +94,7 @@ pub fn unpack(tar: &mut dyn Read, root: &Path, prefix: &str, unpacking: &Unpacki
 
 /// Unpacks a stored layer into `root`; fails when the layer is not what its digests say.
 pub fn unpack_layer(store: &Store, layer: &Layer, root: &Path, ids: IdShift) -> Result<Unpacked, ImageError> {
-    let unpacking = Unpacking { ids, owner: None, whiteouts: Whiteouts::Overlay, limit_bytes: None, limit_files: None };
+    let unpacking = Unpacking::of_layer(ids);
     let mut tar = VerifiedLayer::open(store, layer)?;
     match unpack(&mut tar, root, "", &unpacking) {
         Err(ImageError::Archive(source)) => Err(ImageError::DamagedLayer { digest: layer.blob.0.clone(), source }),
@@ -91,7 +106,8 @@ pub fn unpack_layer(store: &Store, layer: &Layer, root: &Path, ids: IdShift) -> 
     }
 }
 
-fn count(done: &mut Unpacked, size: u64, unpacking: &Unpacking) -> Result<(), ImageError> {
+/// Counts an entry, as long as no limit is reached.
+pub(crate) fn count(done: &mut Unpacked, size: u64, unpacking: &Unpacking) -> Result<(), ImageError> {
     done.files += 1;
     done.bytes = done.bytes.saturating_add(size);
     match (unpacking.limit_files, unpacking.limit_bytes) {

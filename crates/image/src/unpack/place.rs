@@ -19,7 +19,7 @@ use crate::tree::{open_dir, open_dir_inside, open_tree, remove_entry};
 /// Content goes through a buffer of this size.
 const BUFFER: usize = 256 << 10;
 
-pub(super) struct Place<'a> {
+pub(crate) struct Place<'a> {
     tree: OwnedFd,
     /// Of the host, for words about failures.
     shown: PathBuf,
@@ -29,6 +29,8 @@ pub(super) struct Place<'a> {
     buffer: Vec<u8>,
     /// Directories that the archive only implies: they count too, or few entries would make millions.
     implied: u64,
+    /// The mode of those.
+    implied_mode: u32,
 }
 
 /// Why an entry could not be written.
@@ -50,7 +52,17 @@ impl From<Errno> for Trouble {
 
 impl<'a> Place<'a> {
     /// The directory `prefix` inside of `root`; made when missing.
-    pub(super) fn open(root: &Path, prefix: &str, unpacking: &'a Unpacking) -> Result<Self, ImageError> {
+    pub(crate) fn open(root: &Path, prefix: &str, unpacking: &'a Unpacking) -> Result<Self, ImageError> {
+        Self::open_with(root, prefix, unpacking, 0o755)
+    }
+
+    /// The same, with another mode for directories that are made because they are missing.
+    pub(crate) fn open_with(
+        root: &Path,
+        prefix: &str,
+        unpacking: &'a Unpacking,
+        implied_mode: u32,
+    ) -> Result<Self, ImageError> {
         let mut place = Self {
             tree: open_tree(root)?,
             shown: root.to_owned(),
@@ -58,6 +70,7 @@ impl<'a> Place<'a> {
             parent: None,
             buffer: vec![0; BUFFER],
             implied: 0,
+            implied_mode,
         };
         let parts: Vec<_> = prefix.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
         if parts.contains(&"..") {
@@ -72,12 +85,26 @@ impl<'a> Place<'a> {
     }
 
     /// Writes an entry.
-    pub(super) fn take(&mut self, member: &Member, content: &mut dyn Read) -> Result<(), ImageError> {
+    pub(crate) fn take(&mut self, member: &Member, content: &mut dyn Read) -> Result<(), ImageError> {
         self.write(member, content).map_err(|trouble| self.error(&member.path, trouble))
     }
 
+    /// What is there under that path; links are not followed.
+    pub(crate) fn kind(&self, path: &[u8]) -> Option<FileType> {
+        let (parent, name) = split(path);
+        let dir = open_dir_inside(self.tree.as_fd(), parent).ok()?;
+        let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        Some(FileType::from_raw_mode(stat.st_mode))
+    }
+
+    /// Is something that is no directory on the way to that path?
+    pub(crate) fn is_blocked(&self, path: &[u8]) -> bool {
+        let (parent, _) = split(path);
+        matches!(open_dir_inside(self.tree.as_fd(), parent), Err(Errno::NOTDIR | Errno::LOOP))
+    }
+
     /// Sets a directory's time, if it is still one.
-    pub(super) fn set_directory_time(&mut self, path: &[u8], mtime: i64) -> Result<(), ImageError> {
+    pub(crate) fn set_directory_time(&mut self, path: &[u8], mtime: i64) -> Result<(), ImageError> {
         let (parent, name) = split(path);
         let set = || -> Result<(), Errno> {
             let dir = open_dir(open_dir_inside(self.tree.as_fd(), parent)?, name)?;
@@ -100,8 +127,7 @@ impl<'a> Place<'a> {
 
     fn write(&mut self, member: &Member, content: &mut dyn Read) -> Result<(), Trouble> {
         if member.what == What::Opaque {
-            let dir = self.directory(&member.path)?;
-            fsetxattr(dir, "trusted.overlay.opaque", b"y", XattrFlags::empty())?;
+            opaque(&self.directory(&member.path)?)?;
             return Ok(());
         }
         let (parent_path, name) = split(&member.path);
@@ -115,7 +141,8 @@ impl<'a> Place<'a> {
                 self.own(parent.as_fd(), name, member)?;
                 kept
             }
-            What::Fifo | What::Whiteout | What::Opaque => self.node(parent.as_fd(), name, member)?,
+            What::Whiteout => self.whiteout(parent.as_fd(), name, member)?,
+            What::Fifo | What::Opaque | What::Device => self.fifo(parent.as_fd(), name, member)?,
         };
         // What was replaced may have been a part of the parent's path.
         if kept == Replaced::Nothing {
@@ -154,16 +181,7 @@ impl<'a> Place<'a> {
     }
 
     fn make_directory(&self, parent: BorrowedFd<'_>, name: &[u8], member: &Member) -> Result<Replaced, Trouble> {
-        let mut replaced = Replaced::Nothing;
-        let mut made = mkdirat(parent, name, Mode::RWXU);
-        if made == Err(Errno::EXIST) && !is_directory(parent, name)? {
-            remove_entry(parent, name)?;
-            replaced = Replaced::Something;
-            made = mkdirat(parent, name, Mode::RWXU);
-        }
-        if made != Err(Errno::EXIST) {
-            made?;
-        }
+        let replaced = directory_here(parent, name)?;
         describe(open_dir(parent, name)?.as_fd(), member)?;
         Ok(replaced)
     }
@@ -190,18 +208,25 @@ impl<'a> Place<'a> {
         })
     }
 
-    fn node(&self, parent: BorrowedFd<'_>, name: &[u8], member: &Member) -> Result<Replaced, Trouble> {
-        let kind = match member.what {
-            What::Fifo => FileType::Fifo,
-            _ => FileType::CharacterDevice,
-        };
-        let replaced = replacing(parent, name, || mknodat(parent, name, kind, Mode::empty(), 0))?;
+    fn fifo(&self, parent: BorrowedFd<'_>, name: &[u8], member: &Member) -> Result<Replaced, Trouble> {
+        let replaced = replacing(parent, name, || mknodat(parent, name, FileType::Fifo, Mode::empty(), 0))?;
         self.own(parent, name, member)?;
-        if kind == FileType::Fifo {
-            // It has just been made: it is no link.
-            chmodat(parent, name, Mode::from_raw_mode(member.mode), AtFlags::empty())?;
-        }
+        // It has just been made: it is no link.
+        chmodat(parent, name, Mode::from_raw_mode(member.mode), AtFlags::empty())?;
         Ok(replaced)
+    }
+
+    /// Removes what lower layers have under that name. What this layer has there stays.
+    fn whiteout(&self, parent: BorrowedFd<'_>, name: &[u8], member: &Member) -> Result<Replaced, Trouble> {
+        match mknodat(parent, name, FileType::CharacterDevice, Mode::empty(), 0) {
+            Err(Errno::EXIST) if is_directory(parent, name)? => opaque(&open_dir(parent, name)?)?,
+            Err(Errno::EXIST) => {}
+            other => {
+                other?;
+                self.own(parent, name, member)?;
+            }
+        }
+        Ok(Replaced::Nothing)
     }
 
     fn own(&self, parent: BorrowedFd<'_>, name: &[u8], member: &Member) -> Result<(), Errno> {
@@ -241,12 +266,13 @@ impl<'a> Place<'a> {
             Some(limit) if self.implied > limit => return Err(Trouble::TooMany(limit)),
             _ => {}
         }
-        replacing(parent.as_fd(), name, || mkdirat(parent, name, Mode::RWXU))?;
+        directory_here(parent.as_fd(), name)?;
         let dir = open_dir(parent, name)?;
-        let none = Trouble::Hostile("its owner is no id of the instance");
-        let root = self.unpacking.ids.outside(0).map_err(|_| none)?;
-        fchown(&dir, uid(root), gid(root))?;
-        fchmod(&dir, Mode::from_raw_mode(0o755))?;
+        let none = || Trouble::Hostile("its owner is no id of the instance");
+        let (owner, group) = self.unpacking.owner.unwrap_or((0, 0));
+        let outside = |id| self.unpacking.ids.outside(id).map_err(|_| none());
+        fchown(&dir, uid(outside(owner)?), gid(outside(group)?))?;
+        fchmod(&dir, Mode::from_raw_mode(self.implied_mode))?;
         Ok(dir)
     }
 }
@@ -281,6 +307,30 @@ fn describe(file: BorrowedFd<'_>, member: &Member) -> Result<(), Errno> {
         fsetxattr(file, name.as_slice(), value, XattrFlags::empty())?;
     }
     Ok(())
+}
+
+/// Makes a directory, unless there is one. Where the layer removes what is below that name, nothing lower shows through.
+fn directory_here(parent: BorrowedFd<'_>, name: &[u8]) -> Result<Replaced, Errno> {
+    match mkdirat(parent, name, Mode::RWXU) {
+        Err(Errno::EXIST) => {}
+        other => return other.map(|()| Replaced::Nothing),
+    }
+    let there = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    let kind = FileType::from_raw_mode(there.st_mode);
+    if kind == FileType::Directory {
+        return Ok(Replaced::Nothing);
+    }
+    remove_entry(parent, name)?;
+    mkdirat(parent, name, Mode::RWXU)?;
+    if kind == FileType::CharacterDevice {
+        opaque(&open_dir(parent, name)?)?;
+    }
+    Ok(Replaced::Something)
+}
+
+/// Hides what lower layers have in that directory.
+fn opaque(dir: &OwnedFd) -> Result<(), Errno> {
+    fsetxattr(dir, "trusted.overlay.opaque", b"y", XattrFlags::empty())
 }
 
 fn is_directory(parent: BorrowedFd<'_>, name: &[u8]) -> Result<bool, Errno> {

@@ -8,11 +8,14 @@ use std::io::{self, Read};
 
 use crate::archive::{Attributes, BLOCK, padding};
 
-/// The most bytes before an entry that only describe it: they are kept in memory.
-const MAX_DESCRIPTION: u64 = 4 << 20;
+/// The most bytes before an entry that only describe it: they are kept in memory. Go's reader takes no more either.
+const MAX_DESCRIPTION: u64 = 1 << 20;
+
+/// The largest size that a header's octal digits can say. What is larger stands in a record, with this or 0 in the header.
+const MAX_OCTAL: u64 = 0o777_7777_7777;
 
 /// An archive that is read entry by entry; reading from it reads the content of the latest entry.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     inner: &'a mut dyn Read,
     /// Of the latest entry's content.
     left: u64,
@@ -20,18 +23,18 @@ pub(super) struct Reader<'a> {
 }
 
 /// An entry as the archive has it, nothing believed yet.
-#[derive(Debug, Default)]
-pub(super) struct Entry {
-    pub(super) flag: u8,
-    pub(super) path: Vec<u8>,
-    pub(super) link: Vec<u8>,
-    pub(super) mode: u32,
-    pub(super) uid: u64,
-    pub(super) gid: u64,
-    pub(super) size: u64,
-    pub(super) mtime: i64,
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Entry {
+    pub(crate) flag: u8,
+    pub(crate) path: Vec<u8>,
+    pub(crate) link: Vec<u8>,
+    pub(crate) mode: u32,
+    pub(crate) uid: u64,
+    pub(crate) gid: u64,
+    pub(crate) size: u64,
+    pub(crate) mtime: i64,
     /// Of all namespaces.
-    pub(super) attributes: Attributes,
+    pub(crate) attributes: Attributes,
 }
 
 /// What stands before an entry and speaks of it.
@@ -47,12 +50,12 @@ struct Records {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(inner: &'a mut dyn Read) -> Self {
+    pub(crate) fn new(inner: &'a mut dyn Read) -> Self {
         Self { inner, left: 0, padding: 0 }
     }
 
     /// The next entry; none at the archive's end.
-    pub(super) fn next(&mut self) -> io::Result<Option<Entry>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<Entry>> {
         let mut records = Records::default();
         let mut descriptions = 0;
         loop {
@@ -73,7 +76,7 @@ impl<'a> Reader<'a> {
             if !matches!(flag, b'x' | b'g' | b'L' | b'K') {
                 return self.entry(&block, size, records).map(Some);
             }
-            descriptions += size;
+            descriptions = size.saturating_add(descriptions);
             self.begin(size)?;
             if descriptions > MAX_DESCRIPTION {
                 return Err(bad("an entry's description is too long"));
@@ -82,18 +85,17 @@ impl<'a> Reader<'a> {
             self.read_to_end(&mut text)?;
             match flag {
                 b'x' => records.parse(&text)?,
-                b'L' => records.path = Some(until_nul(&text).to_vec()),
-                b'K' => records.link = Some(until_nul(&text).to_vec()),
-                // What is said of all entries (git says its commit) is nothing that is needed.
-                _ => {}
+                b'L' => once(&mut records.path, until_nul(&text).to_vec())?,
+                b'K' => once(&mut records.link, until_nul(&text).to_vec())?,
+                _ => nothing_of_entries(&text)?,
             }
         }
     }
 
     fn entry(&mut self, block: &[u8; BLOCK], size: u64, records: Records) -> io::Result<Entry> {
-        let size = records.size.unwrap_or(size);
+        let size = one_size(records.size, size)?;
         self.begin(size)?;
-        let header_time = i64::try_from(number(&block[136..148])?).unwrap_or(0);
+        let header_time = time(&block[136..148])?;
         Ok(Entry {
             flag: block[156],
             path: records.path.unwrap_or_else(|| header_path(block)),
@@ -149,14 +151,14 @@ impl Records {
         match key {
             // No value: the header's holds.
             b"path" | b"linkpath" | b"size" | b"uid" | b"gid" | b"mtime" if value.is_empty() => {}
-            b"path" => self.path = Some(value.to_vec()),
-            b"linkpath" => self.link = Some(value.to_vec()),
-            b"size" => self.size = Some(decimal(value)?),
-            b"uid" => self.uid = Some(decimal(value)?),
-            b"gid" => self.gid = Some(decimal(value)?),
+            b"path" => once(&mut self.path, value.to_vec())?,
+            b"linkpath" => once(&mut self.link, value.to_vec())?,
+            b"size" => once(&mut self.size, decimal(value)?)?,
+            b"uid" => once(&mut self.uid, decimal(value)?)?,
+            b"gid" => once(&mut self.gid, decimal(value)?)?,
             b"mtime" => {
                 let whole = value.split(|byte| *byte == b'.').next();
-                self.mtime = Some(decimal(whole.unwrap_or(value))?);
+                once(&mut self.mtime, decimal(whole.unwrap_or(value))?)?;
             }
             key if key.starts_with(b"GNU.sparse.") => {
                 return Err(bad("sparse files are not understood"));
@@ -169,6 +171,33 @@ impl Records {
         }
         Ok(())
     }
+}
+
+/// Sets what may be said twice only in the same words: of two, readers choose differently.
+fn once<T: PartialEq>(place: &mut Option<T>, value: T) -> io::Result<()> {
+    match place.replace(value) {
+        Some(before) if Some(&before) != place.as_ref() => Err(bad("an entry is described twice, differently")),
+        _ => Ok(()),
+    }
+}
+
+/// The size of which both a record and the header speak: equal, or too large for the header.
+fn one_size(record: Option<u64>, header: u64) -> io::Result<u64> {
+    match record {
+        None => Ok(header),
+        Some(size) if size == header || (size > MAX_OCTAL && matches!(header, 0 | MAX_OCTAL)) => Ok(size),
+        Some(_) => Err(bad("an entry's header and its records say different sizes")),
+    }
+}
+
+/// Records for all entries that follow (git says its commit) are not needed; but some readers would take them for each.
+fn nothing_of_entries(text: &[u8]) -> io::Result<()> {
+    let mut records = Records::default();
+    records.parse(text)?;
+    if records.path.is_some() || records.link.is_some() || records.size.is_some() {
+        return Err(bad("one name or size is said of all entries"));
+    }
+    Ok(())
 }
 
 /// The first record without its length and line break, and what follows it.
@@ -213,6 +242,15 @@ fn number(field: &[u8]) -> io::Result<u64> {
     })
 }
 
+/// A header's time: like its other numbers, but before 1970 it is GNU's binary of a negative number.
+fn time(field: &[u8]) -> io::Result<i64> {
+    if field[0] == 0xff {
+        let low = field.iter().rev().take(8).rev();
+        return Ok(low.fold(-1, |value: i64, byte| value << 8 | i64::from(*byte)));
+    }
+    Ok(i64::try_from(number(field)?).unwrap_or(0))
+}
+
 fn check_sum(block: &[u8; BLOCK]) -> io::Result<()> {
     let sum: u64 = block.iter().map(|byte| u64::from(*byte)).sum();
     let own: u64 = block[148..156].iter().map(|byte| u64::from(*byte)).sum();
@@ -237,6 +275,10 @@ mod tests {
         records.parse(b"31 SCHILY.xattr.user.x=\n9 a=b\n\n13 path=name\n").unwrap();
         assert_eq!(records.path.unwrap(), b"name");
         assert_eq!(records.attributes, [(b"user.x".to_vec(), b"\n9 a=b\n".to_vec())].to_vec());
+        for twice in ["10 path=a\n10 path=b\n", "10 size=1\n10 size=2\n"] {
+            let said = Records::default().parse(twice.as_bytes()).unwrap_err().to_string();
+            assert!(said.contains("twice"), "{twice}: {said}");
+        }
         for damaged in ["5 a=b\n", "7 a=b\n", "6 a=b ", " a=b\n", "0 a=b\n", "6 abc\n", "99999999999999999999 a=b\n"] {
             assert!(Records::default().parse(damaged.as_bytes()).is_err(), "{damaged}");
         }
@@ -250,5 +292,8 @@ mod tests {
         assert_eq!(number(b"\x80\0\0\0\0\0\x01\x02").unwrap(), 258);
         assert!(number(b"0000648\0").is_err());
         assert!(number(&[0xff; 12]).is_err());
+        assert_eq!(time(&[0xff; 12]).unwrap(), -1);
+        assert_eq!(time(b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xfe\x00").unwrap(), -512);
+        assert_eq!(time(b"00000000017\0").unwrap(), 15);
     }
 }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use crate::common::{Lab, packing};
 use till_core::model::{Launch, Port, Process, Protocol};
 use till_core::{Blame as _, Fault};
 use till_image::{
-    Assembly, Compression, ExportCompression, IdShift, Image, Store, assemble, export_oci, load, pack, unpack_layer,
+    Assembly, Compression, Destination, ExportCompression, IdShift, Image, Store, assemble, export, load, pack,
+    unpack_layer,
 };
 
 fn launch() -> Launch {
@@ -52,6 +54,7 @@ fn images(lab: &Lab) -> (Image, Image) {
         labels: BTreeMap::from([("io.tillage.app".to_owned(), "z".to_owned())]),
         launch: Some((&launch, Some("web"))),
         annotations: BTreeMap::from([("note".to_owned(), "n".to_owned())]),
+        ..Assembly::default()
     };
     let image = assemble(&image, &lab.store).unwrap();
     (base, image)
@@ -87,7 +90,11 @@ fn root_a_process_that_is_not_there_is_refused() {
     let assembly = Assembly { launch: Some((&launch, None)), ..Assembly::default() };
     let image = assemble(&assembly, &lab.store).unwrap();
     assert_eq!(image.config.entrypoint, Vec::<String>::new());
-    assert_eq!(image.config.env.get("PORT"), None);
+    assert_eq!(image.config.env_of("PORT"), None);
+}
+
+fn at(dir: &Path, reference: &str) -> Destination {
+    Destination::Layout { dir: dir.to_owned(), reference: reference.to_owned() }
 }
 
 #[test]
@@ -95,7 +102,8 @@ fn root_an_export_is_the_same_image() {
     let lab = Lab::new();
     let (base, image) = images(&lab);
     let into = lab.dir.path().join("new/layout");
-    let export = |image: &Image, name, compression| export_oci(&lab.store, &image.manifest, &into, name, compression);
+    let export =
+        |image: &Image, name: &str, compression| export(&lab.store, &image.manifest, &at(&into, name), compression);
     assert_eq!(export(&image, "app:1", ExportCompression::Keep).unwrap(), image.manifest);
     assert_eq!(export(&base, "base", ExportCompression::Keep).unwrap(), base.manifest);
     assert_eq!(export(&base, "app:1", ExportCompression::Keep).unwrap(), base.manifest);
@@ -127,7 +135,7 @@ fn root_an_export_in_another_compression_has_the_same_content() {
     for compression in [Compression::Gzip, Compression::Zstd, Compression::None] {
         let into = lab.dir.path().join(format!("{compression:?}"));
         let convert = ExportCompression::Convert(compression);
-        let manifest = export_oci(&lab.store, &image.manifest, &into, "app", convert).unwrap();
+        let manifest = export(&lab.store, &image.manifest, &at(&into, "app"), convert).unwrap();
         assert_ne!(manifest, image.manifest);
         let layout = Store::open(&into).unwrap();
         let exported = load(&layout, &manifest).unwrap();
@@ -147,7 +155,7 @@ fn root_a_directory_with_something_else_is_left_alone() {
     let (_, image) = images(&lab);
     let into = lab.tree("home");
     fs::write(into.join("letter"), "").unwrap();
-    let error = export_oci(&lab.store, &image.manifest, &into, "x", ExportCompression::Keep).unwrap_err();
+    let error = export(&lab.store, &image.manifest, &at(&into, "x"), ExportCompression::Keep).unwrap_err();
     assert_eq!(error.fault(), Fault::Caller);
     assert_eq!(fs::read_dir(&into).unwrap().count(), 1);
 }

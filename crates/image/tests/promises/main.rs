@@ -2,8 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
+mod copy;
+mod evil;
+mod fuzz;
+mod hostile;
 mod image;
+mod import;
 mod pack;
 mod remove;
+mod scan;
 mod store;
 mod unpack;

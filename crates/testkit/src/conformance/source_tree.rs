@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use till_core::Fault;
 use till_core::model::source::Notice;
 use till_core::model::{FileKind, SourceFile, SourceView};
+use till_core::plan::NamedFile;
 use till_core::port::SourceTree;
 
 use crate::archive::{self, Found};
@@ -89,7 +90,7 @@ struct Archived {
 
 async fn archived(placed: &Placed, files: &[SourceFile]) -> Archived {
     let path = scratch();
-    let notices = placed.source.archive(files, EPOCH, &path).await.unwrap();
+    let notices = placed.source.archive(&NamedFile::all(files), EPOCH, &path).await.unwrap();
     let found = archive::read(&path);
     std::fs::remove_file(&path).unwrap();
     Archived { found, notices }
@@ -189,7 +190,7 @@ async fn changes(place: &impl AsyncFn(&Tree) -> Placed) {
         let content = format!("{}{}", &file.content[..half], "0".repeat(file.content.len() - half));
         let other = SourceFile { content, ..file.clone() };
         let into = scratch();
-        let failure = placed.source.archive(&[other], EPOCH, &into).await.unwrap_err();
+        let failure = placed.source.archive(&NamedFile::all(&[other]), EPOCH, &into).await.unwrap_err();
         let _ = std::fs::remove_file(&into);
         assert_eq!(failure.fault, Fault::Source, "{path}: {failure}");
     }

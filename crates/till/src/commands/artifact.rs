@@ -1,21 +1,21 @@
 //! `till artifact list|show|export|remove` and `till gc`.
 
-use std::path::Path;
-
-use serde_json::json;
-use till_core::{Failure, Fault};
+use serde_json::{Value, json};
+use till_core::inventory::Inventory;
+use till_core::{Failure, ManifestDigest};
 use till_engine::{ArtifactEntry, Engine};
-use till_image::Compression;
+use till_image::{Compression, Destination};
 
-use super::{table, time};
+use super::{inventory, table, time};
 use crate::cli::{Artifact, ExportCompression};
-use crate::screen::Screen;
+use crate::screen::{Screen, clean};
 
 pub(super) async fn run(engine: &Engine, command: Artifact, screen: &Screen) -> Result<(), Failure> {
     match command {
         Artifact::List => list(engine, screen).await,
         Artifact::Show { artifact } => {
-            show(&engine.artifact(&artifact).await?, screen);
+            let entry = engine.artifact(&artifact).await?;
+            show(&entry, &engine.take_inventory(&entry.image).await?, screen);
             Ok(())
         }
         Artifact::Export { artifact, target, compression } => {
@@ -29,8 +29,8 @@ pub(super) async fn run(engine: &Engine, command: Artifact, screen: &Screen) -> 
     }
 }
 
-fn base(entry: &ArtifactEntry) -> String {
-    format!("{}@{}", entry.label.base.name, entry.label.base.version)
+fn base(entry: &ArtifactEntry) -> Option<String> {
+    entry.label.base.as_ref().map(ToString::to_string)
 }
 
 async fn list(engine: &Engine, screen: &Screen) -> Result<(), Failure> {
@@ -47,7 +47,7 @@ async fn list(engine: &Engine, screen: &Screen) -> Result<(), Failure> {
             entry.fact.digest.short().to_owned(),
             entry.fact.app.to_string(),
             commit.to_owned(),
-            base(entry),
+            base(entry).unwrap_or("-".to_owned()),
             time(entry.fact.made),
         ]
     };
@@ -60,7 +60,7 @@ async fn list(engine: &Engine, screen: &Screen) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show(entry: &ArtifactEntry, screen: &Screen) {
+fn show(entry: &ArtifactEntry, inventory: &Inventory, screen: &Screen) {
     let launch = &entry.label.launch;
     let size: u64 = entry.image.layers.iter().map(|layer| layer.size).sum();
     let layers: Vec<_> = entry.image.layers.iter().map(|layer| json!({ "digest": layer.blob, "diff_id": layer.diff_id, "size": layer.size, "media_type": layer.media_type })).collect();
@@ -69,6 +69,7 @@ fn show(entry: &ArtifactEntry, screen: &Screen) {
         "app": entry.fact.app,
         "base": base(entry),
         "base_digest": entry.fact.base,
+        "images": entry.label.images,
         "contract": entry.label.contract,
         "commit": entry.fact.commit,
         "dirty": entry.label.dirty,
@@ -78,14 +79,18 @@ fn show(entry: &ArtifactEntry, screen: &Screen) {
         "size": size,
         "layers": layers,
         "launch": launch,
+        "distribution": inventory::distribution(&inventory.distribution),
+        "packages": inventory.packages.len(),
     });
     let mut rows = vec![
         vec!["artifact".to_owned(), entry.fact.digest.to_string()],
         vec!["app".to_owned(), entry.fact.app.to_string()],
-        vec!["base".to_owned(), base(entry)],
+        vec!["base".to_owned(), base(entry).unwrap_or("none: its Dockerfile".to_owned())],
         vec!["commit".to_owned(), entry.fact.commit.as_ref().map_or("none".to_owned(), ToString::to_string)],
         vec!["plan".to_owned(), entry.fact.plan.to_string()],
         vec!["made".to_owned(), time(entry.fact.made)],
+        vec!["distribution".to_owned(), clean(&inventory.distribution.describe())],
+        vec!["packages".to_owned(), inventory.packages.len().to_string()],
         vec!["size".to_owned(), format!("{:.1} MB in {} layers, compressed", size as f64 / 1e6, layers.len())],
     ];
     rows.extend(launch.processes.iter().map(|(name, process)| vec![format!("process {name}"), process.argv.join(" ")]));
@@ -102,24 +107,27 @@ async fn export(
     compression: ExportCompression,
     screen: &Screen,
 ) -> Result<(), Failure> {
-    let Some(place) = target.strip_prefix("oci:").filter(|place| !place.is_empty()) else {
-        return Err(Failure::new(Fault::Caller, format!("`{target}` is not a place to export to"))
-            .hint("oci:DIR, or oci:DIR:REFERENCE"));
-    };
-    let (folder, reference) = match place.rsplit_once(':') {
-        Some((folder, reference)) if !reference.contains('/') && !folder.is_empty() => (folder, reference.to_owned()),
-        _ => (place, "latest".to_owned()),
-    };
-    let compression = match compression {
+    let to = Destination::parse(target)?;
+    let (entry, exported) = engine.export(wanted, &to, form(compression)).await?;
+    let mut value = exported_to(&to, &exported);
+    value["artifact"] = json!(entry.fact.digest);
+    screen.result(&value, &format!("{target} {exported}"));
+    Ok(())
+}
+
+/// How layers are exported.
+pub(super) fn form(compression: ExportCompression) -> till_image::ExportCompression {
+    match compression {
         ExportCompression::Keep => till_image::ExportCompression::Keep,
         ExportCompression::Gzip => till_image::ExportCompression::Convert(Compression::Gzip),
         ExportCompression::Zstd => till_image::ExportCompression::Convert(Compression::Zstd),
-    };
-    let (entry, exported) = engine.export(wanted, Path::new(folder), &reference, compression).await?;
-    let value =
-        json!({ "artifact": entry.fact.digest, "exported": exported, "directory": folder, "reference": reference });
-    screen.result(&value, &format!("oci:{folder}:{reference} {exported}"));
-    Ok(())
+    }
+}
+
+/// What was exported, where.
+pub(super) fn exported_to(to: &Destination, exported: &ManifestDigest) -> Value {
+    let place = if matches!(to, Destination::Layout { .. }) { "directory" } else { "file" };
+    json!({ "exported": exported, place: to.path(), "reference": to.reference() })
 }
 
 pub(super) async fn collect(engine: &Engine, screen: &Screen) -> Result<(), Failure> {

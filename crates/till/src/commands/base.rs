@@ -1,12 +1,15 @@
-//! `till base build|list|show|remove`.
+//! `till base build|list|show|import|export|remove`.
 
-use serde_json::json;
-use till_core::Failure;
-use till_core::model::BaseVersion;
-use till_engine::{BaseEntry, Engine};
+use serde_json::{Value, json};
+use till_core::contract::ContractSpec;
+use till_core::model::{BaseVersion, ExternalFile, ImageName};
+use till_core::{Failure, Fault};
+use till_engine::{BaseAbout, BaseEntry, BaseImported, Engine, ImportWish, Naming};
+use till_image::{Destination, ImportLimits, ImportSource, Policy};
 
+use super::artifact::{exported_to, form};
 use super::{steps, table, time};
-use crate::cli::Base;
+use crate::cli::{AboutBase, Base, Import, Setuid};
 use crate::screen::Screen;
 
 pub(super) async fn run(engine: &Engine, command: Base, screen: &Screen) -> Result<(), Failure> {
@@ -15,6 +18,16 @@ pub(super) async fn run(engine: &Engine, command: Base, screen: &Screen) -> Resu
         Base::List => list(engine, screen).await,
         Base::Show { base } => {
             show(&engine.base(&base).await?, screen);
+            Ok(())
+        }
+        Base::Import(wish) => import(engine, &wish, screen).await,
+        Base::Export { base, target, compression } => {
+            let to = Destination::parse(&target)?;
+            let (entry, exported) = engine.export_base(&base, &to, form(compression)).await?;
+            let mut value = exported_to(&to, &exported);
+            value["base"] = json!(name(&entry.fact.version));
+            value["digest"] = json!(entry.fact.version.digest);
+            screen.result(&value, &format!("{target} {exported}"));
             Ok(())
         }
         Base::Remove { base } => {
@@ -32,7 +45,8 @@ fn name(version: &BaseVersion) -> String {
 
 async fn build(engine: &Engine, path: &std::path::Path, afresh: bool, screen: &Screen) -> Result<(), Failure> {
     screen.say(&format!("base {}", path.display()));
-    let made = engine.recreate(path, afresh, screen).await?;
+    let source = till_ground::source::folder(path).await?;
+    let made = engine.recreate(path, &*source, afresh, screen).await?;
     let version = &made.fact.version;
     let value = json!({
         "name": version.name,
@@ -56,13 +70,85 @@ async fn build(engine: &Engine, path: &std::path::Path, afresh: bool, screen: &S
     Ok(())
 }
 
+/// What the base will be, and what it may have.
+pub(super) fn naming(typed: &str, about: &AboutBase) -> Result<(Naming, ImportLimits), Failure> {
+    let file = match &about.contract {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|error| Failure {
+                fault: Fault::Caller,
+                ..Failure::house(format!("cannot read `{}`", path.display()), error)
+            })?;
+            ExternalFile::parse(&text)?
+        }
+        None => ExternalFile::default(),
+    };
+    let setuid = match about.setuid {
+        Setuid::Keep => Policy::Keep,
+        Setuid::Refuse => Policy::Refuse,
+    };
+    let naming = Naming { typed: typed.to_owned(), name: about.name.clone(), file };
+    Ok((naming, ImportLimits { setuid, ..ImportLimits::default() }))
+}
+
+/// Places on this machine begin with how they are laid out; anything else is in a registry.
+fn is_local(source: &str) -> bool {
+    ["oci:", "oci-archive:", "docker-archive:"].iter().any(|transport| source.starts_with(transport))
+}
+
+async fn import(engine: &Engine, wish: &Import, screen: &Screen) -> Result<(), Failure> {
+    let (naming, limits) = naming(&wish.source, &wish.about)?;
+    let BaseImported { base, notices } = if is_local(&wish.source) {
+        let source = ImportSource::parse(&wish.source)?;
+        engine.import_base(&ImportWish { source, naming, limits }, screen).await?
+    } else {
+        let text = wish.source.strip_prefix("docker://").unwrap_or(&wish.source);
+        let reference = text.parse::<ImageName>().map_err(|error| {
+            Failure::new(Fault::Caller, error.to_string())
+                .hint("oci:DIR, oci-archive:FILE, docker-archive:FILE or HOST/REPOSITORY:TAG")
+        })?;
+        engine.pull_base(&reference, &naming, &limits, screen).await?.0
+    };
+    let version = &base.fact.version;
+    let origin = base.about.external();
+    let value = json!({
+        "name": version.name,
+        "version": version.version,
+        "digest": version.digest,
+        "external": true,
+        "origin": origin,
+        "notices": notices,
+    });
+    let chosen = match origin.and_then(|origin| origin.index.as_ref().zip(Some(&origin.platforms))) {
+        Some((index, platforms)) => format!("; one of {} platforms of index {index}", platforms.len()),
+        None => String::new(),
+    };
+    screen.result(&value, &format!("{} {}{chosen}", name(version), version.digest));
+    Ok(())
+}
+
+/// A base's `base.toml`; of one that others made, what would stand there if it could.
+fn spec(about: &BaseAbout) -> Value {
+    match about {
+        BaseAbout::Made(label) => json!(label.spec),
+        BaseAbout::External(external) => {
+            let mut spec = json!(external.spec);
+            spec["recipe"] = json!({ "kind": "external" });
+            if external.spec.contract.is_none() {
+                spec["contract"] = json!({ "kind": "none" });
+            }
+            spec
+        }
+    }
+}
+
 async fn list(engine: &Engine, screen: &Screen) -> Result<(), Failure> {
     let bases = engine.bases().await?;
     let item = |base: &BaseEntry| {
         let version = &base.fact.version;
         json!({
             "name": version.name, "version": version.version, "digest": version.digest, "made": time(base.fact.made),
-            "description": base.label.spec.description, "owner": base.label.spec.owner, "tags": base.label.spec.tags,
+            "description": base.about.description(), "owner": base.about.owner(), "tags": base.about.tags(),
+            "external": base.about.external().is_some(),
         })
     };
     let row = |base: &BaseEntry| {
@@ -71,7 +157,8 @@ async fn list(engine: &Engine, screen: &Screen) -> Result<(), Failure> {
             name(version),
             version.digest.short().to_owned(),
             time(base.fact.made),
-            base.label.spec.description.clone(),
+            if base.about.external().is_some() { "external" } else { "" }.to_owned(),
+            base.about.description().to_owned(),
         ]
     };
     let text = if bases.is_empty() {
@@ -85,7 +172,6 @@ async fn list(engine: &Engine, screen: &Screen) -> Result<(), Failure> {
 
 fn show(base: &BaseEntry, screen: &Screen) {
     let version = &base.fact.version;
-    let spec = &base.label.spec;
     let size: u64 = base.image.layers.iter().map(|layer| layer.size).sum();
     let layers: Vec<_> = base.image.layers.iter().map(|layer| json!({ "digest": layer.blob, "diff_id": layer.diff_id, "size": layer.size, "media_type": layer.media_type })).collect();
     let value = json!({
@@ -94,26 +180,39 @@ fn show(base: &BaseEntry, screen: &Screen) {
         "digest": version.digest,
         "made": time(base.fact.made),
         "plan": base.fact.plan,
-        "from": base.label.from.as_ref().map(name),
+        "from": base.about.from().map(name),
         "size": size,
         "layers": layers,
-        "spec": spec,
+        "spec": spec(&base.about),
+        "external": base.about.external().is_some(),
+        "origin": base.about.external(),
     });
     let mut rows = vec![
         ("base", name(version)),
         ("digest", version.digest.to_string()),
-        ("description", spec.description.clone()),
-        ("owner", spec.owner.clone()),
-        ("tags", spec.tags.join(", ")),
-        ("from", base.label.from.as_ref().map_or("nothing".to_owned(), name)),
+        ("description", base.about.description().to_owned()),
+        ("owner", base.about.owner().to_owned()),
+        ("tags", base.about.tags().join(", ")),
+        ("from", base.about.from().map_or("nothing".to_owned(), name)),
         ("made", time(base.fact.made)),
         ("size", format!("{} MB in {} layers, compressed", size / 1_000_000, layers.len())),
     ];
-    for require in &spec.contract.require {
-        rows.push(("expects", require.any.join(" or ")));
+    if let Some(origin) = base.about.external() {
+        rows.push(("external", format!("from {}; it cannot be made again, only imported again", origin.source)));
     }
-    for (name, parameter) in &spec.contract.parameter {
-        rows.push(("parameter", format!("{name} = \"{}\"  {}", parameter.default, parameter.description)));
+    match base.about.contract() {
+        None => {}
+        Some(ContractSpec::Dockerfile(dockerfile)) => {
+            rows.push(("expects", dockerfile.file.clone().unwrap_or("Dockerfile".to_owned())));
+        }
+        Some(ContractSpec::Command(contract)) => {
+            for require in &contract.require {
+                rows.push(("expects", require.any.join(" or ")));
+            }
+            for (name, parameter) in &contract.parameter {
+                rows.push(("parameter", format!("{name} = \"{}\"  {}", parameter.default, parameter.description)));
+            }
+        }
     }
     let rows: Vec<_> = rows.into_iter().map(|(key, value)| vec![key.to_owned(), value]).collect();
     screen.result(&value, &table(&rows));

@@ -1,9 +1,12 @@
 //! `till plan` and `till build`.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
-use till_core::Failure;
+use till_core::dockerfile::spec::Choice;
 use till_core::model::AppName;
-use till_core::plan::{Deed, Place, Plan, Reuse, Selection, Step};
+use till_core::plan::{Deed, Landing, Place, Plan, Reuse, Selection, Step};
+use till_core::{Failure, Fault};
 use till_engine::{Built, Engine, Planned, Wish};
 
 use super::{steps, table};
@@ -19,8 +22,65 @@ async fn wish(engine: &Engine, build: &Build) -> Result<Wish, Failure> {
         name: build.name.clone(),
         default_name: default_name(&build.source),
         env: variables(&build.env),
+        choice: Choice { file: build.file.clone(), target: build.target.clone(), args: arguments(&build.build_arg)? },
+        secrets: secrets(&build.secret)?,
         afresh: build.afresh,
     })
+}
+
+/// Values for ARGs; one without a value is this command's own variable of that name.
+fn arguments(pairs: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+    let value = |text: &String| match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok(Some((name.to_owned(), value.to_owned()))),
+        None if !text.is_empty() => Ok(std::env::var(text).ok().map(|value| (text.clone(), value))),
+        _ => Err(Failure::new(Fault::Caller, format!("`--build-arg {text}` has no name")).hint("NAME=VALUE")),
+    };
+    pairs.iter().filter_map(|text| value(text).transpose()).collect()
+}
+
+/// The longest secret: they are keys and passwords.
+const MAX_SECRET: u64 = 512 << 10;
+
+/// `id=NAME,src=FILE` or `id=NAME,env=VARIABLE`; with neither, the variable of that name.
+fn secrets(texts: &[String]) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
+    texts.iter().map(|text| secret(text)).collect()
+}
+
+fn secret(text: &str) -> Result<(String, Vec<u8>), Failure> {
+    let bad =
+        |what: String| Failure::new(Fault::Caller, what).hint("--secret id=NAME,src=FILE or id=NAME,env=VARIABLE");
+    let mut fields = BTreeMap::new();
+    for part in text.split(',') {
+        let (key, value) = part.split_once('=').ok_or_else(|| bad(format!("`--secret {text}` is not understood")))?;
+        let key = if key == "source" { "src" } else { key };
+        fields.insert(key, value);
+    }
+    let known = |key: &&str| matches!(*key, "id" | "src" | "env" | "type");
+    if let Some(key) = fields.keys().find(|key| !known(key)) {
+        return Err(bad(format!("`--secret {text}`: there is no `{key}`")));
+    }
+    let id =
+        *fields.get("id").filter(|id| !id.is_empty()).ok_or_else(|| bad(format!("`--secret {text}` has no id")))?;
+    let value = match (fields.get("src"), fields.get("env")) {
+        (Some(path), None) => {
+            let unreadable = |why: String| {
+                Failure::new(Fault::Caller, format!("cannot read the secret `{id}` from `{path}`: {why}"))
+            };
+            let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
+            if size > MAX_SECRET {
+                return Err(unreadable(format!("it has more than {MAX_SECRET} bytes")));
+            }
+            std::fs::read(path).map_err(|error| unreadable(error.to_string()))?
+        }
+        (None, name) => {
+            let name = name.copied().unwrap_or(id);
+            let value = std::env::var(name)
+                .map_err(|_| bad(format!("the variable `{name}` for the secret `{id}` is not set")))?;
+            value.into_bytes()
+        }
+        (Some(_), Some(_)) => return Err(bad(format!("`--secret {text}` has both a file and a variable"))),
+    };
+    Ok((id.to_owned(), value))
 }
 
 /// The last part of a path or address, without `.git`.
@@ -37,12 +97,13 @@ pub(super) async fn build(engine: &Engine, build: &Build, screen: &Screen) -> Re
     let built = engine.prepare(&wish, screen).await?;
     let seconds = began.elapsed().as_secs_f32();
     let label = &built.label;
-    let base = format!("{}@{}", label.base.name, label.base.version);
+    let base = label.base.as_ref().map(ToString::to_string);
     let value = json!({
         "artifact": built.artifact,
         "app": label.app,
         "base": base,
-        "base_digest": label.base.digest,
+        "base_digest": label.base.as_ref().map(|base| &base.digest),
+        "images": label.images,
         "commit": label.commit,
         "dirty": label.dirty,
         "source": label.source,
@@ -51,7 +112,7 @@ pub(super) async fn build(engine: &Engine, build: &Build, screen: &Screen) -> Re
         "steps": steps(&built.steps),
         "notices": built.notices,
     });
-    screen.result(&value, &summary(&built, &base, seconds));
+    screen.result(&value, &summary(&built, base.as_deref().unwrap_or("its Dockerfile"), seconds));
     Ok(())
 }
 
@@ -68,11 +129,11 @@ fn summary(built: &Built, base: &str, seconds: f32) -> String {
 }
 
 pub(super) async fn plan(engine: &Engine, build: &Build, screen: &Screen) -> Result<(), Failure> {
-    let planned = engine.plan(&wish(engine, build).await?).await?;
+    let planned = engine.plan(&wish(engine, build).await?, screen).await?;
     let value = json!({
         "digest": planned.plan.digest(),
         "app": planned.app,
-        "base": format!("{}@{}", planned.base.fact.version.name, planned.base.fact.version.version),
+        "base": planned.base.as_ref().map(|base| base.fact.version.to_string()),
         "plan": planned.plan,
         "notices": planned.view.notices,
     });
@@ -82,10 +143,14 @@ pub(super) async fn plan(engine: &Engine, build: &Build, screen: &Screen) -> Res
 
 fn describe(planned: &Planned) -> String {
     let plan = &planned.plan;
-    let version = &planned.base.fact.version;
+    let version = planned.base.as_ref().map(|base| &base.fact.version);
     let mut rows = vec![
         row("app", planned.app.as_str(), ""),
-        row("base", &format!("{}@{}", version.name, version.version), version.digest.short()),
+        row(
+            "base",
+            &version.map_or("none".to_owned(), ToString::to_string),
+            version.map_or("", |version| version.digest.short()),
+        ),
         row("contract", &plan.contract, &format!("in {}", plan.environment)),
         row(
             "source",
@@ -120,11 +185,18 @@ fn deed(deed: &Deed) -> Vec<String> {
         Deed::Bootstrap(system) => row("  make", &system.suite, &system.packages.join(" ")),
         Deed::Run(what) => step("  run", what),
         Deed::Inject(injection) => {
-            let (Place::Dir(path) | Place::Tar(path)) = &injection.place;
+            let (Place::Dir(path) | Place::Tar(path) | Place::Copy(Landing { path, .. })) = &injection.place;
             let what = match &injection.what {
                 Selection::Whole => "the source".to_owned(),
                 Selection::Files(files) => files.iter().map(|file| file.path.as_str()).collect::<Vec<_>>().join(" "),
                 Selection::Extra(files) => format!("{} files", files.len()),
+                Selection::Named(files) if files.len() > 4 => format!("{} files", files.len()),
+                Selection::Named(files) => {
+                    files.iter().map(|file| file.file.path.as_str()).collect::<Vec<_>>().join(" ")
+                }
+                Selection::Texts(files) => files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>().join(" "),
+                Selection::Tree(files) => files.sources.join(" "),
+                Selection::Remote(file) => file.url.clone(),
             };
             row("  put", path, &what)
         }

@@ -4,7 +4,9 @@ mod artifact;
 mod base;
 mod build;
 mod doctor;
+mod exchange;
 mod instance;
+mod inventory;
 
 use std::process::ExitCode;
 
@@ -32,6 +34,11 @@ pub(crate) async fn run(arguments: Arguments, screen: &Screen) -> Result<ExitCod
         Command::Plan(wish) => build::plan(&engine, &wish, screen).await?,
         Command::Build(wish) => build::build(&engine, &wish, screen).await?,
         Command::Artifact(command) => artifact::run(&engine, command, screen).await?,
+        Command::Push(wish) => exchange::push(&engine, wish, screen).await?,
+        Command::Pull(wish) => exchange::pull(&engine, wish, screen).await?,
+        Command::Sbom { image, format } => inventory::sbom(&engine, &image, format, screen).await?,
+        Command::Provenance { image } => inventory::provenance(&engine, &image, screen).await?,
+        Command::Diff { first, second } => inventory::diff(&engine, &first, &second, screen).await?,
         Command::Run(wish) => return instance::run(&engine, &wish, screen).await,
         Command::Ps => instance::list(&engine, screen).await?,
         Command::Logs(wish) => instance::logs(&engine, &wish, screen).await?,

@@ -142,7 +142,8 @@ fn another_environment_or_base_makes_the_dependencies_anew() {
     let other = built(app.path(), &["--base", "reuse-inputs", "--name", "reuse-inputs-2", "--env", &mark]);
     assert_eq!(other["reused"], false);
     assert!(reused(&other, "dependencies"));
-    let rest = contract("debian", &format!("[contract.build_env]\nMARK = \"{}\"\n", std::process::id()));
+    let more = format!("commands = [[\"sh\", \"-c\", \"echo {} > /etc/mark\"]]\n", std::process::id());
+    let rest = contract("debian", "").replace("[contract]\n", &format!("{more}[contract]\n"));
     own_base(&shared_data(), "reuse-inputs-b", &rest);
     let other = built(app.path(), &["--base", "reuse-inputs-b", "--name", "reuse-inputs"]);
     assert!(!reused(&other, "dependencies"));

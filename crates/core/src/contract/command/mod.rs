@@ -4,10 +4,8 @@
 //! spec.rs      what stands in base.toml
 //! when.rs      conditions, and the templates that they fill
 //! planning.rs  spec + source -> plan
-//! conclude.rs  plan + what was found afterwards -> launch
 //! ```
 
-mod conclude;
 mod planning;
 mod spec;
 #[cfg(test)]
@@ -19,21 +17,22 @@ pub use spec::{
     WhenSpec,
 };
 
-use super::{Collected, Contract, PlanError, Request};
-use crate::model::{Launch, SourceView};
-use crate::plan::Plan;
+use super::{Collected, Contract, PlanError, Request, conclude};
+use crate::dockerfile::spec::Choice;
+use crate::model::{AppFile, Launch, SourceView};
+use crate::plan::{Decision, Plan};
 
 impl Contract for CommandSpec {
     fn name(&self) -> &'static str {
         "command"
     }
 
-    fn reads(&self, source: &SourceView) -> Vec<String> {
+    fn reads(&self, source: &SourceView, _: &AppFile, _: &Choice) -> Vec<String> {
         planning::reads(self, source)
     }
 
-    fn plan(&self, request: &Request<'_>) -> Result<Plan, PlanError> {
-        planning::plan(self, request)
+    fn plan(&self, request: &Request<'_>) -> Result<Decision, PlanError> {
+        planning::plan(self, request).map(|plan| Decision::Plan(Box::new(plan)))
     }
 
     fn conclude(&self, plan: &Plan, collected: &Collected) -> Result<Launch, PlanError> {

@@ -8,7 +8,8 @@ use crate::contract::{PlanError, Request, procfile};
 use crate::model::source::{FileKind, SourceFile, resolve_link};
 use crate::model::{SourceView, app};
 use crate::plan::{
-    self, Cache, Candidate, Deed, Injection, LaunchDraft, Limits, Place, Plan, Reuse, Selection, Stage, Step,
+    self, Cache, Candidate, Deed, Footing, Injection, LaunchDraft, Limits, Place, Plan, Reuse, Selection, Sight, Stage,
+    Step,
 };
 
 /// What a process or step finds when neither base nor app says otherwise.
@@ -30,15 +31,17 @@ pub(super) fn plan(spec: &CommandSpec, request: &Request<'_>) -> Result<Plan, Pl
     check_source(spec, request.source)?;
     let planner = Planner::new(spec, request)?;
     let mut stages = planner.dependency_stages()?;
-    stages.push(planner.app_stage()?);
+    stages.push(planner.app_stage(&stages)?);
+    let top = Footing::Stage(stages.len() - 1);
     let launch = planner.launch()?;
     Ok(Plan {
         version: plan::VERSION,
         contract: "command".to_owned(),
         environment: request.environment.to_owned(),
-        base: Some(request.base.digest.clone()),
+        base: request.base.map(|base| base.digest.clone()),
         source: Some(plan::Source { commit: request.source.commit.clone(), tree: request.source.tree() }),
         stages,
+        top,
         test: spec.test.iter().filter_map(|step| planner.step(step).transpose()).next().transpose()?,
         finish: planner.steps(Moment::Test)?,
         caches: spec
@@ -47,6 +50,7 @@ pub(super) fn plan(spec: &CommandSpec, request: &Request<'_>) -> Result<Plan, Pl
             .map(|cache| Cache { name: cache.name.clone(), path: cache.path.clone(), owner: spec.user.clone() })
             .collect(),
         remove: spec.remove.clone(),
+        volatile: plan::volatile(),
         collect: launch
             .processes
             .values()
@@ -57,6 +61,9 @@ pub(super) fn plan(spec: &CommandSpec, request: &Request<'_>) -> Result<Plan, Pl
             .collect(),
         limits: request.app.limits.over(spec.limits.over(Limits::default())),
         launch,
+        image: None,
+        images: BTreeMap::new(),
+        warnings: Vec::new(),
     })
 }
 
@@ -142,6 +149,7 @@ impl<'a> Planner<'a> {
             dir,
             user: step.user.clone().unwrap_or_else(|| self.spec.user.clone()),
             network: step.network,
+            mounts: Vec::new(),
         }))
     }
 
@@ -161,12 +169,21 @@ impl<'a> Planner<'a> {
             let files = self.files(patterns);
             stages.push(Stage {
                 name: step.name.clone(),
+                on: self.above(&stages),
+                sight: Sight::All,
                 reuse: Reuse::Inputs,
                 epoch: self.request.base_epoch,
                 deeds: vec![self.inject(Selection::Files(files)), Deed::Run(step)],
             });
         }
         Ok(stages)
+    }
+
+    fn above(&self, stages: &[Stage]) -> Footing {
+        match stages.len() {
+            0 => self.request.base.map_or(Footing::Nothing, |base| Footing::Image(base.digest.clone())),
+            count => Footing::Stage(count - 1),
+        }
     }
 
     fn files(&self, patterns: &[String]) -> Vec<SourceFile> {
@@ -176,10 +193,12 @@ impl<'a> Planner<'a> {
     }
 
     /// The whole source, and the steps that see it.
-    fn app_stage(&self) -> Result<Stage, PlanError> {
+    fn app_stage(&self, below: &[Stage]) -> Result<Stage, PlanError> {
         let steps = self.steps(Moment::Source)?.into_iter().map(Deed::Run);
         Ok(Stage {
             name: "app".to_owned(),
+            on: self.above(below),
+            sight: Sight::All,
             reuse: Reuse::Never,
             epoch: self.request.source.time.unwrap_or(self.request.base_epoch),
             deeds: std::iter::once(self.inject(Selection::Whole)).chain(steps).collect(),

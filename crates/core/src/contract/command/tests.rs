@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 use super::CommandSpec;
 use crate::contract::{Contract, PlanError, Request};
 use crate::digest::{Digest, ManifestDigest};
+use crate::dockerfile::plan::Known;
+use crate::dockerfile::spec::Choice;
 use crate::model::{AppFile, BaseVersion, FileKind, SourceFile, SourceView};
 use crate::plan::{Deed, Plan, Step, lint};
 
@@ -68,18 +70,22 @@ impl Case {
     fn plan(&self) -> Result<Plan, PlanError> {
         let spec = spec(&self.spec);
         let mut view = view(&self.files);
-        let wanted = spec.reads(&view);
+        let wanted = spec.reads(&view, &AppFile::default(), &Choice::default());
         view.texts.retain(|path, _| wanted.contains(path));
         let version =
             BaseVersion { name: "base".parse().unwrap(), version: 1, digest: ManifestDigest(self.base.clone()) };
         let plan = spec.plan(&Request {
-            base: &version,
+            base: Some(&version),
             base_epoch: 7,
             source: &view,
             app: &AppFile::parse(&self.app).unwrap(),
             env: &self.env,
+            choice: &Choice::default(),
+            known: &Known::default(),
             environment: &self.environment,
-        })?;
+            architecture: "amd64",
+        });
+        let plan = plan?.plan().unwrap();
         assert_eq!(lint(&plan), [], "{self:#?}");
         Ok(plan)
     }

@@ -120,7 +120,10 @@ fn only_the_texts_that_planning_needs_are_asked_for() {
         [[process]]\nname = \"web\"\nwhen = { file = \"*.rb\" }\nrun = [\"r\"]\n";
     let files = ["a.py", "a.rb", "t/b", "d/c.py", "l@", "Procfile", "till.toml", "d/Procfile"];
     let files: Vec<_> = files.iter().map(|path| ((*path).to_owned(), String::new())).collect();
-    assert_eq!(spec(text).reads(&view(&files)), ["Procfile", "a.py", "l", "t/b", "till.toml"]);
+    assert_eq!(
+        spec(text).reads(&view(&files), &AppFile::default(), &Choice::default()),
+        ["Procfile", "a.py", "l", "t/b", "till.toml"]
+    );
 }
 
 #[test]

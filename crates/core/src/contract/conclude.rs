@@ -17,7 +17,8 @@ pub(super) fn conclude(plan: &Plan, collected: &Collected) -> Result<Launch, Pla
             Some((name.clone(), Process { argv }))
         })
         .collect();
-    if processes.is_empty() {
+    // An image that starts nothing by itself is one all the same, where the plan says all of it.
+    if processes.is_empty() && plan.image.is_none() {
         return Err(PlanError::NoProcess);
     }
     let ports: Vec<_> = draft.ports.iter().filter(|port| processes.contains_key(&port.process)).cloned().collect();

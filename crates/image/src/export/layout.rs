@@ -1,4 +1,4 @@
-//! Images into OCI layouts of others.
+//! Images into OCI layouts of others, which may hold more already.
 //!
 //! ```text
 //! INTO/oci-layout
@@ -8,35 +8,20 @@
 //! ```
 
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
-use std::thread;
 
 use rustix::fs::{FlockOperation, flock};
-use till_core::port::Layer;
 use till_core::{Digest, ManifestDigest};
 
-use crate::compress::Compression;
+use super::convert::{convert, is_other};
+use super::{ExportCompression, REFERENCE};
 use crate::error::{ImageError, failed};
-use crate::image::{Descriptor, Index, MANIFEST, Manifest, document, json, load};
-use crate::pack::{compress, open_chunks};
-use crate::reading::VerifiedLayer;
+use crate::image::{CONFIG, Descriptor, Index, MANIFEST, Manifest, document, json, load};
 use crate::store::Store;
 
-/// The annotation under which layouts name images.
-const REFERENCE: &str = "org.opencontainers.image.ref.name";
-
-/// How layers are exported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExportCompression {
-    /// As they are stored: the manifest stays the same.
-    Keep,
-    /// All in this form: another manifest, but the same config and diff ids.
-    Convert(Compression),
-}
-
 /// Exports an image into an OCI layout, under a reference that it may replace. Answers the manifest there.
-pub fn export_oci(
+pub(super) fn export(
     store: &Store,
     manifest: &ManifestDigest,
     into: &Path,
@@ -82,16 +67,29 @@ fn blobs(
     layout.put(&store.get(&parsed.config.digest)?)?;
     let mut changed = false;
     for (descriptor, layer) in parsed.layers.iter_mut().zip(&image.layers) {
-        match compression {
-            ExportCompression::Convert(to) if to.media_type() != layer.media_type => {
-                *descriptor = Descriptor::of_layer(&convert(store, layer, layout, to)?);
+        match is_other(layer, compression) {
+            Some(to) => {
+                let (converted, blob) = convert(store, layer, layout.writer()?, to)?;
+                blob.finish()?;
+                *descriptor = Descriptor::of_layer(&converted);
                 changed = true;
             }
-            _ => copy(store, &layer.blob, layout)?,
+            None => copy(store, &layer.blob, layout)?,
         }
     }
-    let bytes = if changed { json("manifest", &parsed)? } else { bytes };
-    Ok(Descriptor::new(MANIFEST, layout.put(&bytes)?, bytes.len() as u64))
+    let (bytes, media_type) = finished(parsed, bytes, changed)?;
+    Ok(Descriptor::new(media_type, layout.put(&bytes)?, bytes.len() as u64))
+}
+
+/// The manifest's bytes and type: its own, unless its layers have changed.
+pub(super) fn finished(mut manifest: Manifest, bytes: Vec<u8>, changed: bool) -> Result<(Vec<u8>, String), ImageError> {
+    if !changed {
+        return Ok((bytes, manifest.media_type.unwrap_or_else(|| MANIFEST.to_owned())));
+    }
+    // Docker's manifests have other names for the same; their configs are the spec's, with more keys.
+    manifest.media_type = Some(MANIFEST.to_owned());
+    manifest.config.media_type = CONFIG.to_owned();
+    Ok((json("manifest", &manifest)?, MANIFEST.to_owned()))
 }
 
 /// Copies a blob, unless it is there.
@@ -103,35 +101,6 @@ fn copy(store: &Store, digest: &Digest, layout: &Store) -> Result<(), ImageError
     let path = store.path(digest);
     let mut source = File::open(&path).map_err(failed("read", &path))?;
     layout.adopt(digest, |file| io::copy(&mut source, file))
-}
-
-/// Compresses a layer in another way.
-fn convert(store: &Store, layer: &Layer, layout: &Store, to: Compression) -> Result<Layer, ImageError> {
-    let blob = layout.writer()?;
-    let (mut chunks, full, empty) = open_chunks();
-    let (read, made) = thread::scope(|scope| {
-        let reader = scope.spawn(move || -> Result<(), ImageError> {
-            let mut tar = VerifiedLayer::open(store, layer)?;
-            let damaged = |source| ImageError::DamagedLayer { digest: layer.blob.0.clone(), source };
-            loop {
-                let room = chunks.room().map_err(damaged)?;
-                match tar.read(room).map_err(damaged)? {
-                    0 => break,
-                    count => chunks.filled(count),
-                }
-            }
-            chunks.finish().map_err(damaged)?;
-            tar.verify()
-        });
-        let made = compress(&full, &empty, blob, to);
-        drop((full, empty));
-        let read = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        (read, made)
-    });
-    let (diff_id, blob) = made?;
-    read?;
-    let (blob, size) = blob.finish()?;
-    Ok(Layer { diff_id, blob, size, media_type: to.media_type().to_owned() })
 }
 
 /// Enters a manifest into the layout's index.

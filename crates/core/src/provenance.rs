@@ -1,0 +1,195 @@
+//! How an image came about: SLSA provenance v1 in an in-toto statement v1 (docs/reference/provenance.md).
+//!
+//! Made when the image is made, of what was decided and done; it cannot be made up afterwards. It names variables, but not
+//! their values: those are in the image's config as far as they are meant to be.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::digest::{Digest, ManifestDigest};
+use crate::id::PreparationId;
+use crate::model::artifact::BaseVersion;
+use crate::plan::Plan;
+
+/// The statement's media type.
+pub const MEDIA_TYPE: &str = "application/vnd.in-toto+json";
+
+const STATEMENT: &str = "https://in-toto.io/Statement/v1";
+const PREDICATE: &str = "https://slsa.dev/provenance/v1";
+/// What our parameters mean: described in docs/reference/provenance.md.
+pub const BUILD_TYPE: &str = "https://tillage.io/build/v1";
+/// Who built: a machine on which somebody calls `till`. It vouches for nothing but itself.
+pub const BUILDER: &str = "https://tillage.io/builder/local";
+
+/// What was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made<'a> {
+    /// An app's artifact.
+    App(&'a str),
+    /// A base.
+    Base(&'a str),
+}
+
+/// One carrying out of one plan.
+#[derive(Debug, Clone)]
+pub struct Account<'a> {
+    /// What came of it.
+    pub subject: &'a ManifestDigest,
+    /// For what.
+    pub made: Made<'a>,
+    /// What was followed.
+    pub plan: &'a Plan,
+    /// What lay below.
+    pub base: Option<&'a BaseVersion>,
+    /// The source's tree had changes beyond its commit.
+    pub dirty: bool,
+    /// The names of variables that the user gave.
+    pub variables: BTreeSet<String>,
+    /// Further things that went into it: a name and a digest each.
+    pub materials: Vec<(String, Digest)>,
+    /// Which preparation it was.
+    pub preparation: &'a PreparationId,
+    /// As RFC 3339 in UTC.
+    pub started: String,
+    /// As RFC 3339 in UTC.
+    pub finished: String,
+    /// The version of Tillage.
+    pub tool: &'a str,
+}
+
+/// The statement.
+pub fn statement(account: &Account<'_>) -> Value {
+    let (kind, name) = match account.made {
+        Made::App(name) => ("app", name),
+        Made::Base(name) => ("base", name),
+    };
+    json!({
+        "_type": STATEMENT,
+        "subject": [{ "name": name, "digest": { "sha256": account.subject.hex() } }],
+        "predicateType": PREDICATE,
+        "predicate": {
+            "buildDefinition": {
+                "buildType": BUILD_TYPE,
+                "externalParameters": external(account, kind, name),
+                "internalParameters": {
+                    "plan": account.plan.digest(),
+                    "environment": account.plan.environment,
+                    "limits": account.plan.limits,
+                },
+                "resolvedDependencies": dependencies(account),
+            },
+            "runDetails": {
+                "builder": { "id": BUILDER, "version": { "till": account.tool } },
+                "metadata": {
+                    "invocationId": account.preparation,
+                    "startedOn": account.started,
+                    "finishedOn": account.finished,
+                },
+            },
+        },
+    })
+}
+
+fn external(account: &Account<'_>, kind: &str, name: &str) -> Value {
+    let mut parameters = json!({ "contract": account.plan.contract, "variables": account.variables });
+    parameters[kind] = json!(name);
+    if let Some(base) = account.base {
+        parameters["from"] = json!(format!("{}@{}", base.name, base.version));
+    }
+    if let Some(source) = &account.plan.source {
+        parameters["source"] = json!({ "commit": source.commit, "tree": source.tree, "dirty": account.dirty });
+    }
+    parameters
+}
+
+fn dependencies(account: &Account<'_>) -> Vec<Value> {
+    let mut all = Vec::new();
+    if let Some(base) = account.base {
+        all.push(json!({ "name": format!("base:{}@{}", base.name, base.version), "digest": { "sha256": base.digest.hex() } }));
+    }
+    if let Some(source) = &account.plan.source {
+        // The tree's own digest always; the commit's where the tree is exactly that.
+        all.push(json!({ "name": "source", "digest": { "sha256": source.tree.hex() } }));
+        if let (Some(commit), false) = (&source.commit, account.dirty) {
+            all.push(json!({ "name": "commit", "digest": { "gitCommit": commit } }));
+        }
+    }
+    let material = |(name, digest): &(String, Digest)| json!({ "name": name, "digest": { "sha256": digest.hex() } });
+    let images = account.plan.images.iter().map(|(name, digest)| (format!("image:{name}"), digest.0.clone()));
+    let files = account.plan.remotes().map(|file| (file.url.clone(), file.digest.clone()));
+    all.extend(images.chain(files).chain(account.materials.iter().cloned()).map(|part| material(&part)));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::plan::{Footing, LaunchDraft, Limits, Source, VERSION};
+
+    fn plan() -> Plan {
+        Plan {
+            version: VERSION,
+            contract: "command".to_owned(),
+            environment: "container".to_owned(),
+            base: None,
+            source: Some(Source { commit: Some("a".repeat(40).parse().unwrap()), tree: Digest::of(b"tree") }),
+            stages: Vec::new(),
+            test: None,
+            finish: Vec::new(),
+            caches: Vec::new(),
+            top: Footing::Nothing,
+            remove: Vec::new(),
+            volatile: Vec::new(),
+            collect: Vec::new(),
+            limits: Limits::default(),
+            launch: LaunchDraft::default(),
+            image: None,
+            images: BTreeMap::from([("golang".to_owned(), ManifestDigest(Digest::of(b"golang")))]),
+            warnings: Vec::new(),
+        }
+    }
+
+    fn names(statement: &Value) -> Vec<&str> {
+        let all = statement["predicate"]["buildDefinition"]["resolvedDependencies"].as_array().unwrap();
+        all.iter().map(|dependency| dependency["name"].as_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_statement_has_the_parts_of_slsa() {
+        let (plan, subject) = (plan(), ManifestDigest(Digest::of(b"image")));
+        let base =
+            BaseVersion { name: "python".parse().unwrap(), version: 3, digest: ManifestDigest(Digest::of(b"base")) };
+        let preparation = PreparationId::from_bits(1);
+        let mut account = Account {
+            subject: &subject,
+            made: Made::App("shop"),
+            plan: &plan,
+            base: Some(&base),
+            dirty: false,
+            variables: BTreeSet::from(["TOKEN".to_owned()]),
+            materials: vec![("file:x".to_owned(), Digest::of(b"x"))],
+            preparation: &preparation,
+            started: "2024-01-01T00:00:00Z".to_owned(),
+            finished: "2024-01-01T00:00:01Z".to_owned(),
+            tool: "0.1.0",
+        };
+        let made = statement(&account);
+        assert_eq!((&made["_type"], &made["predicateType"]), (&json!(STATEMENT), &json!(PREDICATE)));
+        assert_eq!(made["subject"][0]["digest"]["sha256"], subject.hex());
+        let build = &made["predicate"]["buildDefinition"];
+        assert_eq!(build["externalParameters"]["from"], "python@3");
+        assert_eq!(build["externalParameters"]["variables"], json!(["TOKEN"]));
+        assert_eq!(build["externalParameters"]["source"]["tree"], json!(Digest::of(b"tree")));
+        assert_eq!(build["internalParameters"]["plan"], json!(plan.digest()));
+        assert_eq!(names(&made), ["base:python@3", "source", "commit", "image:golang", "file:x"]);
+        let run = &made["predicate"]["runDetails"];
+        assert_eq!(run["builder"], json!({ "id": BUILDER, "version": { "till": "0.1.0" } }));
+        assert_eq!(run["metadata"]["invocationId"], json!(preparation));
+        // What was changed beyond a commit is not that commit.
+        account.dirty = true;
+        assert_eq!(names(&statement(&account)), ["base:python@3", "source", "image:golang", "file:x"]);
+    }
+}

@@ -1,0 +1,5 @@
+# a plain comment ends them
+# escape=`
+FROM debian:12
+RUN a \
+    b

@@ -1,0 +1,229 @@
+//! The one mill: whatever wrote the plan, it becomes layers here. Nothing is chosen any more.
+//!
+//! ```text
+//! mod.rs    which stages are needed, in which order, and which are taken from before
+//! stage.rs  one stage: its instance, its deeds, its layer
+//! files.rs  archives of what is put into instances
+//! ```
+//!
+//! Work is asked for from the top: a stage is looked at when something needs it, so what nothing needs is never made.
+//! Stages that do not need each other are made at the same time, as many as there are processors.
+
+mod files;
+mod stage;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use futures_util::future::{BoxFuture, FutureExt, try_join_all};
+use till_core::contract::Collected;
+use till_core::model::SourceView;
+use till_core::plan::{Footing, Plan, Reuse, Stage, content_key, private_stages, stage_keys};
+use till_core::port::{Layer, SourceTree};
+use till_core::{Digest, Failure, Fault, ManifestDigest};
+use tokio::sync::{OnceCell, Semaphore};
+
+use crate::Engine;
+use crate::journal::{Event, Observer, StepReport};
+
+/// Where the files of a plan come from.
+pub(crate) struct Material<'a> {
+    /// Source, or what a base's folder holds for a Dockerfile.
+    pub(crate) source: Option<(&'a dyn SourceTree, &'a SourceView)>,
+    /// The folder of a base.
+    pub(crate) folder: Option<&'a Path>,
+    /// What steps may ask for by name, and nobody else may know.
+    pub(crate) secrets: &'a BTreeMap<String, Vec<u8>>,
+}
+
+/// A plan that is carried out.
+pub(crate) struct Milling<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) plan: &'a Plan,
+    pub(crate) material: Material<'a>,
+    pub(crate) caches: PathBuf,
+    /// Whose doing a failing step is.
+    pub(crate) fault: Fault,
+    pub(crate) afresh: bool,
+    pub(crate) observer: &'a dyn Observer,
+    /// For archives; goes with the milling.
+    pub(crate) staging: PathBuf,
+    /// For the logs of steps.
+    pub(crate) logs: PathBuf,
+}
+
+/// What came of it.
+pub(crate) struct Milled {
+    /// The new ones, and what made each.
+    pub(crate) layers: Vec<(Layer, String)>,
+    pub(crate) collected: Collected,
+    pub(crate) steps: Vec<StepReport>,
+    pub(crate) notices: Vec<String>,
+}
+
+/// What happened so far.
+#[derive(Default)]
+struct Story {
+    steps: Vec<StepReport>,
+    notices: Vec<String>,
+    collected: Collected,
+    /// Archives that were begun.
+    archives: usize,
+    /// Logs that were begun.
+    logs: usize,
+}
+
+struct Mill<'a> {
+    milling: Milling<'a>,
+    keys: Vec<Option<Digest>>,
+    private: Vec<bool>,
+    /// The layer of each stage, as soon as it is there.
+    layers: Vec<OnceCell<Layer>>,
+    story: Mutex<Story>,
+    /// As many stages at once as there are processors.
+    turns: Semaphore,
+    /// Caches that one step at a time may use.
+    locks: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Milling<'_> {
+    pub(crate) async fn run(self) -> Result<Milled, Failure> {
+        let private = private_stages(self.plan);
+        let scoped = |(number, key): (usize, Option<Digest>)| key.map(|key| self.scoped(&key, private[number]));
+        let mill = Mill {
+            keys: stage_keys(self.plan).into_iter().enumerate().map(scoped).collect(),
+            private,
+            layers: self.plan.stages.iter().map(|_| OnceCell::new()).collect(),
+            story: Mutex::default(),
+            turns: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
+            locks: Mutex::default(),
+            milling: self,
+        };
+        let plan = mill.milling.plan;
+        let chain = plan.chain(&plan.top);
+        let layers = try_join_all(chain.iter().map(|number| mill.layer(*number))).await?;
+        let names = chain.iter().map(|number| format!("till: {}", plan.stages[*number].name));
+        let story = mill.story.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(Milled {
+            layers: layers.into_iter().zip(names).collect(),
+            collected: story.collected,
+            steps: story.steps,
+            notices: story.notices,
+        })
+    }
+
+    /// Caches are one app's, and what a step takes from them is in its layer: so the layer is taken again by that app only.
+    fn scoped(&self, key: &Digest, private: bool) -> Digest {
+        // The caches' folder is called like the app; where it lies does not matter.
+        match self.caches.file_name().filter(|_| private) {
+            Some(app) => Digest::of(format!("{key} {}", app.to_string_lossy()).as_bytes()),
+            None => key.clone(),
+        }
+    }
+}
+
+impl<'a> Mill<'a> {
+    /// The layer of a stage: taken, or made with all that it needs.
+    fn layer(&self, number: usize) -> BoxFuture<'_, Result<Layer, Failure>> {
+        let stage = &self.milling.plan.stages[number];
+        let find_or_make = async move || {
+            let began = Instant::now();
+            if let Some(layer) = self.known_layer(self.keys[number].as_ref()).await? {
+                self.report(&stage.name, began, true);
+                return Ok(layer);
+            }
+            let trees = try_join_all(stage.trees().into_iter().map(|footing| self.tree(footing))).await?;
+            let _turn = self.turns.acquire().await;
+            self.make(number, stage, trees).await
+        };
+        async move { self.layers[number].get_or_try_init(find_or_make).await.cloned() }.boxed()
+    }
+
+    /// All layers of something, the lowest first.
+    async fn tree(&self, footing: &Footing) -> Result<Vec<Layer>, Failure> {
+        let plan = self.milling.plan;
+        let mut layers = self.image(plan.root(footing))?;
+        let chain = plan.chain(footing);
+        layers.extend(try_join_all(chain.into_iter().map(|number| self.layer(number))).await?);
+        Ok(layers)
+    }
+
+    fn image(&self, digest: Option<&ManifestDigest>) -> Result<Vec<Layer>, Failure> {
+        match digest {
+            Some(digest) => Ok(till_image::load(&self.milling.engine.store, digest)?.layers),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Makes a layer, unless what goes into it has made one before, whatever it was made by.
+    async fn make(&self, number: usize, stage: &Stage, trees: Vec<Vec<Layer>>) -> Result<Layer, Failure> {
+        let began = Instant::now();
+        let gathered = self.gather(stage, &trees).await?;
+        let content = (stage.reuse == Reuse::Inputs).then(|| {
+            let key = content_key(self.milling.plan, stage, &self.contents(stage, &trees, &gathered));
+            self.milling.scoped(&key, self.private[number])
+        });
+        let layer = match self.known_layer(content.as_ref()).await? {
+            Some(layer) => {
+                self.report(&stage.name, began, true);
+                layer
+            }
+            None => self.stage(number, stage, &trees, &gathered).await?,
+        };
+        let now = (self.milling.engine.now)();
+        for key in self.keys[number].iter().chain(&content) {
+            self.milling.engine.ledger.add_layer(key, &layer, now).await?;
+        }
+        Ok(layer)
+    }
+
+    /// A layer of the same inputs that is still there.
+    async fn known_layer(&self, key: Option<&Digest>) -> Result<Option<Layer>, Failure> {
+        let Some(key) = key.filter(|_| !self.milling.afresh) else {
+            return Ok(None);
+        };
+        let layer = self.milling.engine.ledger.layer(key).await?;
+        Ok(layer.filter(|layer| self.milling.engine.store.has(&layer.blob)))
+    }
+
+    fn story(&self) -> MutexGuard<'_, Story> {
+        self.story.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn event(&self, event: Event<'_>) {
+        self.milling.observer.event(event);
+    }
+
+    fn begin(&self, name: &str) -> Instant {
+        self.event(Event::Began(name));
+        Instant::now()
+    }
+
+    fn report(&self, name: &str, began: Instant, reused: bool) {
+        let report = StepReport {
+            name: name.to_owned(),
+            milliseconds: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            reused,
+        };
+        self.event(Event::Ended(&report));
+        self.story().steps.push(report);
+    }
+
+    /// Something of ours that took time, told only when it was noticeable.
+    fn note(&self, name: &str, began: Instant) {
+        if began.elapsed().as_millis() >= 50 {
+            self.report(name, began, false);
+        }
+    }
+
+    /// Something that the user should know, told once.
+    fn notice(&self, text: String) {
+        let is_new = !self.story().notices.contains(&text);
+        if is_new {
+            self.event(Event::Notice(&text));
+            self.story().notices.push(text);
+        }
+    }
+}

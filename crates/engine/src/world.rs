@@ -1,0 +1,190 @@
+//! What a Dockerfile names of the world outside: images and files, found out while planning, for what they are is part of
+//! the plan. An image is a base, an image in a layout beside the recipe, or one in a registry.
+
+use std::path::PathBuf;
+
+use till_core::dockerfile::plan::{Known, KnownImage, KnownRemote, Need};
+use till_core::id::PreparationId;
+use till_core::model::{BaseRef, ImageName};
+use till_core::plan::{Config, Healthcheck, Plan};
+use till_core::{Digest, Failure, Fault};
+use till_image::{Assembly, History, Image, ImageConfig, ImportLimits, ImportSource, Platform, rfc3339};
+
+use crate::journal::{Event, Observer};
+use crate::{Engine, new_bits};
+
+/// The largest file that ADD fetches.
+const MAX_REMOTE: u64 = 8 << 30;
+
+/// What was found out so far, and how more is.
+pub(crate) struct World<'a> {
+    engine: &'a Engine,
+    /// Whose doing it is that something is named which is not there.
+    fault: Fault,
+    observer: &'a dyn Observer,
+    /// Where layouts may lie, if at all.
+    folder: Option<PathBuf>,
+    pub(crate) known: Known,
+}
+
+impl<'a> World<'a> {
+    pub(crate) fn new(engine: &'a Engine, fault: Fault, observer: &'a dyn Observer) -> Self {
+        Self { engine, fault, observer, folder: None, known: Known::default() }
+    }
+
+    /// The same with a folder whose layouts may be named.
+    pub(crate) fn beside(self, folder: PathBuf) -> Self {
+        Self { folder: Some(folder), ..self }
+    }
+
+    /// Finds out what is asked for.
+    pub(crate) async fn find_out(&mut self, needs: &[Need]) -> Result<(), Failure> {
+        for need in needs {
+            match need {
+                Need::Image(name) => {
+                    let image = self.image(name).await?;
+                    let known = KnownImage { digest: image.manifest.clone(), config: said(&image.config) };
+                    self.known.images.insert(name.clone(), known);
+                }
+                Need::Remote { url, checksum } => {
+                    let remote = self.remote(url, checksum.as_ref()).await?;
+                    self.known.remotes.insert(url.clone(), remote);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A base of that name, a layout of the recipe's folder, or an image of a registry; in this order.
+    async fn image(&self, name: &str) -> Result<Image, Failure> {
+        if let Ok(wanted) = name.parse::<BaseRef>()
+            && self.engine.ledger.base(&wanted).await?.is_some()
+        {
+            return Ok(self.engine.base(&wanted).await?.image);
+        }
+        if let Some(layout) = name.strip_prefix("oci:") {
+            return self.layout(name, layout).await;
+        }
+        let text = name.strip_prefix("docker://").unwrap_or(name);
+        let reference = text.parse::<ImageName>().map_err(|error| Failure::new(self.fault, error.to_string()))?;
+        self.observer.event(Event::Waiting(&format!("for the image {name}")));
+        let pulled = self.engine.pull(&reference, &ImportLimits::default()).await.map_err(|failure| Failure {
+            fault: if failure.fault == Fault::Caller { self.fault } else { failure.fault },
+            ..failure.within(format!("cannot get the image `{name}` (there is no base of that name)"))
+        })?;
+        pulled.notices.iter().for_each(|notice| self.observer.event(Event::Notice(notice)));
+        Ok(pulled.image)
+    }
+
+    /// An image in a layout that lies in the recipe's folder. An app's source has no say in files of this machine.
+    async fn layout(&self, name: &str, place: &str) -> Result<Image, Failure> {
+        let (dir, reference) = match place.split_once(':') {
+            Some((dir, reference)) => (dir, Some(reference.to_owned())),
+            None => (place, None),
+        };
+        let outside = dir.starts_with('/') || dir.split('/').any(|part| part == "..");
+        let Some(folder) = self.folder.as_ref().filter(|_| !outside) else {
+            return Err(Failure::new(self.fault, format!("the image `{name}` is not of the source")).hint(
+                "a layout is named by its path from the base's folder; an app's Dockerfile names bases or references",
+            ));
+        };
+        let source = ImportSource::Layout { dir: folder.join(dir), reference };
+        let store = self.engine.store.clone();
+        let work = move || till_image::import(&store, &source, &Platform::host(), &ImportLimits::default());
+        match tokio::task::spawn_blocking(work).await {
+            Ok(imported) => Ok(imported?.image),
+            Err(error) => Err(Failure::house("cannot import", error)),
+        }
+    }
+
+    /// A file of the web. One whose digest is said is not fetched again while it is in the store.
+    async fn remote(&self, url: &str, checksum: Option<&Digest>) -> Result<KnownRemote, Failure> {
+        if let Some(digest) = checksum.filter(|digest| self.engine.store.has(digest)) {
+            return Ok(KnownRemote { digest: digest.clone(), name: String::new(), time: None });
+        }
+        self.observer.event(Event::Waiting(&format!("for {url}")));
+        let staging = self.engine.staging(&PreparationId::from_bits(new_bits()))?;
+        let path = staging.path().join("fetched");
+        let fetched = self.engine.fetcher.fetch(url, MAX_REMOTE, &path).await?;
+        if let Some(wanted) = checksum.filter(|wanted| **wanted != fetched.digest) {
+            return Err(Failure::new(
+                self.fault,
+                format!("what {url} gives has digest {}, not {wanted}", fetched.digest),
+            )
+            .hint("is it what you want? then change the checksum"));
+        }
+        self.engine.store.take(&path, &fetched.digest)?;
+        Ok(KnownRemote {
+            digest: fetched.digest,
+            name: fetched.name.unwrap_or_default(),
+            // With a checksum the same file has to give the same plan, whether it was fetched now or before.
+            time: fetched.last_modified.filter(|_| checksum.is_none()).and_then(|time| u64::try_from(time).ok()),
+        })
+    }
+}
+
+/// What an image says of itself, as plans know it.
+fn said(config: &ImageConfig) -> Config {
+    Config {
+        env: config.env.iter().filter(|(name, _)| !name.is_empty()).cloned().collect(),
+        user: config.user.clone(),
+        dir: config.dir.clone(),
+        entrypoint: config.entrypoint.clone(),
+        cmd: config.cmd.clone(),
+        ports: config.exposed_ports.clone(),
+        volumes: config.volumes.clone(),
+        labels: config.labels.clone(),
+        stop_signal: config.stop_signal.clone(),
+        healthcheck: config.healthcheck.as_ref().map(|check| Healthcheck {
+            test: check.test.clone(),
+            interval: check.interval,
+            timeout: check.timeout,
+            start_period: check.start_period,
+            start_interval: check.start_interval,
+            retries: check.retries,
+        }),
+        shell: config.shell.clone(),
+        on_build: config.on_build.clone(),
+        author: None,
+    }
+}
+
+/// The part of an assembly that a plan says whole; `below` is the image at the bottom.
+pub(crate) fn configured<'a>(plan: &Plan, below: Option<&'a Image>) -> Assembly<'a> {
+    let Some(draft) = &plan.image else {
+        return Assembly::default();
+    };
+    let mut config = below.map(|image| image.config.clone()).unwrap_or_default();
+    let said = &draft.config;
+    config.env.clone_from(&said.env);
+    config.user.clone_from(&said.user);
+    config.dir.clone_from(&said.dir);
+    config.entrypoint.clone_from(&said.entrypoint);
+    config.cmd.clone_from(&said.cmd);
+    config.exposed_ports.clone_from(&said.ports);
+    config.volumes.clone_from(&said.volumes);
+    config.labels.clone_from(&said.labels);
+    config.stop_signal.clone_from(&said.stop_signal);
+    config.shell.clone_from(&said.shell);
+    config.on_build.clone_from(&said.on_build);
+    config.healthcheck = said.healthcheck.as_ref().map(|check| till_image::Healthcheck {
+        test: check.test.clone(),
+        interval: check.interval,
+        timeout: check.timeout,
+        start_period: check.start_period,
+        start_interval: check.start_interval,
+        retries: check.retries,
+        ..till_image::Healthcheck::default()
+    });
+    if let Some(author) = &said.author {
+        config.rest.insert("author".to_owned(), author.clone().into());
+    }
+    let created = rfc3339(crate::recreate::EPOCH);
+    let entry = |record: &till_core::plan::Record| History {
+        created: created.clone(),
+        created_by: record.text.clone(),
+        empty_layer: !record.layer,
+        ..History::default()
+    };
+    Assembly { config: Some(config), history: Some(draft.history.iter().map(entry).collect()), ..Assembly::default() }
+}

@@ -1,0 +1,242 @@
+//! An archive to a place in a tree.
+//!
+//! What COPY says: a directory's content goes into the place; a single file becomes the place, unless that is a directory.
+//! Directories that are missing above are made. A directory that is there keeps its owner and mode when it is the place
+//! itself, and gets those of the copy when it lies below. A file never replaces a directory, nor the other way round.
+
+use std::io::Read;
+use std::os::fd::AsFd as _;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, FileType, readlinkat, statat};
+use rustix::io::Errno;
+
+use super::archives::{Content, look};
+use crate::error::{ImageError, shown};
+use crate::ids::IdShift;
+use crate::tree::{open_dir_inside, open_tree};
+use crate::unpack::{Entry, Member, Place, Reader, Unpacked, Unpacking, What, Whiteouts, count, unpack};
+
+/// As many symlinks as the kernel follows in one path.
+const MAX_LINKS: usize = 40;
+
+/// What is changed of the files on their way.
+pub struct Rewriting<'a> {
+    /// How owners are shifted.
+    pub ids: IdShift,
+    /// The ids inside that everything belongs to; none: as the archive says.
+    pub owner: Option<(u32, u32)>,
+    /// The new permission bits of a file (false) or directory (true) with these.
+    pub mode: Option<&'a dyn Fn(u32, bool) -> u32>,
+    /// Is a file that is an archive unpacked?
+    pub unpack: bool,
+    /// The most bytes of content.
+    pub limit_bytes: Option<u64>,
+}
+
+/// What came to lie there.
+pub type Landed = Unpacked;
+
+impl Rewriting<'_> {
+    fn directory_mode(&self) -> u32 {
+        self.mode.map_or(0o755, |mode| mode(0o755, true))
+    }
+}
+
+/// Puts the archive's files at `path` in the tree. `directory`: the path is a directory for sure.
+pub fn land(
+    tar: &mut dyn Read,
+    root: &Path,
+    (path, directory): (&str, bool),
+    rewriting: &Rewriting<'_>,
+) -> Result<Landed, ImageError> {
+    let existed = is_directory(root, path)?;
+    let unpacking = Unpacking::into_tree(rewriting.ids, rewriting.owner, rewriting.limit_bytes);
+    let directory = directory || existed;
+    let mut landing = Landing {
+        root,
+        path: if directory { path.to_owned() } else { followed(root, path)? },
+        existed,
+        directory,
+        rewriting,
+        unpacking: &unpacking,
+        place: None,
+        times: Vec::new(),
+        done: Unpacked::default(),
+    };
+    let mut archive = Reader::new(tar);
+    while let Some(entry) = archive.next().map_err(ImageError::Archive)? {
+        count(&mut landing.done, entry.size, &unpacking)?;
+        // `./`, the directory whose content is copied, is the place itself.
+        let is_root = entry.path == b"./" || entry.path == b".";
+        if is_root {
+            landing.directory = true;
+            landing.itself(&entry)?;
+        } else if let Some(member) = Member::of(entry, &unpacking)? {
+            landing.take(member, &mut archive)?;
+        }
+    }
+    if landing.directory {
+        landing.place()?;
+    }
+    landing.finish()
+}
+
+struct Landing<'a> {
+    root: &'a Path,
+    path: String,
+    /// Was there a directory before?
+    existed: bool,
+    directory: bool,
+    rewriting: &'a Rewriting<'a>,
+    unpacking: &'a Unpacking,
+    /// The directory that files go into.
+    place: Option<Place<'a>>,
+    times: Vec<(Vec<u8>, i64)>,
+    done: Unpacked,
+}
+
+impl<'a> Landing<'a> {
+    /// The directory that files go into; made now, if need be.
+    fn place(&mut self) -> Result<&mut Place<'a>, ImageError> {
+        if self.place.is_none() {
+            let prefix = if self.directory { self.path.as_str() } else { split(&self.path).0 };
+            let mode = self.rewriting.directory_mode();
+            expect_way(self.root, prefix)?;
+            self.place = Some(Place::open_with(self.root, prefix, self.unpacking, mode)?);
+        }
+        match &mut self.place {
+            Some(place) => Ok(place),
+            None => Err(ImageError::Pattern { pattern: self.path.clone(), why: "there is no such place" }),
+        }
+    }
+
+    /// The directory whose content is copied: the place is made like it, if it was not there.
+    fn itself(&mut self, entry: &Entry) -> Result<(), ImageError> {
+        if self.existed || self.path.trim_matches('/').is_empty() {
+            return Ok(());
+        }
+        let (above, name) = split(&self.path);
+        let entry = Entry { path: name.as_bytes().to_vec(), ..entry.clone() };
+        let Some(mut member) = Member::of(entry, self.unpacking)? else {
+            return Ok(());
+        };
+        self.change_mode(&mut member);
+        expect_way(self.root, &self.path)?;
+        let mut place = Place::open_with(self.root, above, self.unpacking, self.rewriting.directory_mode())?;
+        if place.kind(&member.path).is_some() {
+            return Err(in_the_way(&member.path, "what is there is no directory"));
+        }
+        place.take(&member, &mut std::io::empty())
+    }
+
+    fn change_mode(&self, member: &mut Member) {
+        if let Some(mode) = self.rewriting.mode
+            && !matches!(member.what, What::Symlink(_) | What::HardLink(_))
+        {
+            member.mode = mode(member.mode, member.what == What::Directory);
+        }
+    }
+
+    fn take(&mut self, mut member: Member, content: &mut dyn Read) -> Result<(), ImageError> {
+        self.change_mode(&mut member);
+        let is_top = !member.path.contains(&b'/');
+        if self.rewriting.unpack && is_top && member.what == What::File {
+            return match look(content).map_err(ImageError::Archive)? {
+                Content::Archive(mut inside) => self.unpack(&mut inside),
+                Content::File(mut whole) => self.put(member, &mut whole),
+            };
+        }
+        self.put(member, content)
+    }
+
+    fn put(&mut self, mut member: Member, content: &mut dyn Read) -> Result<(), ImageError> {
+        if !self.directory {
+            member.path = split(&self.path).1.as_bytes().to_vec();
+        }
+        let is_directory = member.what == What::Directory;
+        let place = self.place()?;
+        if place.is_blocked(&member.path) {
+            return Err(in_the_way(&member.path, "what is there is no directory"));
+        }
+        match place.kind(&member.path) {
+            Some(FileType::Directory) if !is_directory => Err(in_the_way(&member.path, "a directory is there")),
+            Some(kind) if is_directory && kind != FileType::Directory => {
+                Err(in_the_way(&member.path, "what is there is no directory"))
+            }
+            _ => {
+                place.take(&member, content)?;
+                if is_directory {
+                    self.times.push((member.path, member.mtime));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// An archive's content goes into the place, which is a directory then.
+    fn unpack(&mut self, inside: &mut dyn Read) -> Result<(), ImageError> {
+        let left = self.unpacking.limit_bytes.map(|limit| limit.saturating_sub(self.done.bytes));
+        let unpacking = Unpacking { limit_bytes: left, whiteouts: Whiteouts::Plain, ..self.unpacking.clone() };
+        expect_way(self.root, &self.path)?;
+        let unpacked = unpack(inside, self.root, &self.path, &unpacking)?;
+        self.done.bytes += unpacked.bytes;
+        self.done.files += unpacked.files;
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Unpacked, ImageError> {
+        if let Some(mut place) = self.place.take() {
+            for (path, mtime) in &self.times {
+                place.set_directory_time(path, *mtime)?;
+            }
+        }
+        Ok(self.done)
+    }
+}
+
+/// Nothing but directories on the way to a place, as far as it is there.
+fn expect_way(root: &Path, path: &str) -> Result<(), ImageError> {
+    let tree = open_tree(root)?;
+    match open_dir_inside(tree.as_fd(), path.trim_matches('/').as_bytes()) {
+        Err(Errno::NOTDIR | Errno::LOOP) => Err(in_the_way(path.as_bytes(), "what is there is no directory")),
+        _ => Ok(()),
+    }
+}
+
+fn in_the_way(path: &[u8], why: &str) -> ImageError {
+    ImageError::Hostile { path: shown(path), why: why.to_owned() }
+}
+
+fn is_directory(root: &Path, path: &str) -> Result<bool, ImageError> {
+    let tree = open_tree(root)?;
+    Ok(open_dir_inside(tree.as_fd(), path.trim_start_matches('/').as_bytes()).is_ok())
+}
+
+/// The directory and the name of a path, which may end with `/`.
+fn split(path: &str) -> (&str, &str) {
+    let path = path.trim_end_matches('/');
+    path.rsplit_once('/').unwrap_or(("", path))
+}
+
+/// Where a path ends when the symlink that it may be is followed, again and again, inside the tree.
+fn followed(root: &Path, path: &str) -> Result<String, ImageError> {
+    let tree = open_tree(root)?;
+    let mut path = path.trim_end_matches('/').to_owned();
+    for _ in 0..MAX_LINKS {
+        let (above, name) = split(&path);
+        let target = open_dir_inside(tree.as_fd(), above.trim_start_matches('/').as_bytes())
+            .and_then(|dir| {
+                let stat = statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+                let link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
+                if link { readlinkat(&dir, name, Vec::new()).map(Some) } else { Ok(None) }
+            })
+            .unwrap_or_default();
+        path = match target.map(|target| String::from_utf8_lossy(target.as_bytes()).into_owned()) {
+            None => return Ok(path),
+            Some(target) if target.starts_with('/') => target,
+            Some(target) => super::clean(&format!("{above}/{target}")),
+        };
+    }
+    Err(ImageError::Pattern { pattern: path, why: "its symlinks lead in a circle" })
+}
