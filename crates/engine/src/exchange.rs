@@ -8,7 +8,7 @@
 //! Blobs go and come several at once, each asked for once, none that is there already. A manifest comes and goes last: who
 //! sees it finds all that it names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -60,6 +60,14 @@ pub struct PushTraffic {
     pub mounted: u64,
     /// That were sent.
     pub bytes: u64,
+}
+
+/// A push under way.
+#[derive(Default)]
+struct Going {
+    traffic: PushTraffic,
+    /// Blobs that the registry was asked about.
+    asked: BTreeSet<Digest>,
 }
 
 /// Blobs that came; the manifest is not counted.
@@ -203,14 +211,14 @@ impl Engine {
             let what = format!("`{}` is {digest} there, not {expected}", wish.wanted);
             return Err(Failure::new(Fault::Caller, what).hint("push to a tag"));
         }
-        let mut blobs = PushTraffic::default();
+        let mut going = Going::default();
         let image = stored(&store, &digest)?;
-        self.send(&store, &reference, &image, wish.sibling.as_deref(), &mut blobs).await?;
+        self.send(&store, &reference, &image, wish.sibling.as_deref(), &mut going).await?;
         self.registry.publish(&reference, &image).await?;
         for referrer in &wish.referrers {
-            self.refer(&reference, &digest, referrer, &mut blobs).await?;
+            self.refer(&reference, &digest, referrer, &mut going).await?;
         }
-        Ok(Pushed { digest, reference, blobs })
+        Ok(Pushed { digest, reference, blobs: going.traffic })
     }
 
     /// The documents about an artifact or a base that were made with it: its inventories and its provenance.
@@ -246,12 +254,15 @@ impl Engine {
         to: &Reference,
         document: &Document,
         sibling: Option<&str>,
-        traffic: &mut PushTraffic,
+        going: &mut Going,
     ) -> Result<(), Failure> {
         let parts = match Content::of(document).map_err(|error| not_understood(to, error))? {
             Content::Image { config, layers, .. } => unique(std::iter::once(*config).chain(layers)),
             Content::Index(_) => return Err(Failure::new(Fault::House, "an index is not an image")),
         };
+        // Documents about an image share what they have for config: that, too, is asked for once.
+        let parts = parts.into_iter().filter(|part| going.asked.insert(part.digest.clone())).collect::<Vec<_>>();
+        let traffic = &mut going.traffic;
         let job = |part: Descriptor| {
             let (registry, path, to) = (Arc::clone(&self.registry), store.path(&part.digest), to.clone());
             let sibling = sibling.map(str::to_owned);
@@ -277,7 +288,7 @@ impl Engine {
         to: &Reference,
         subject: &ManifestDigest,
         referrer: &ManifestDigest,
-        traffic: &mut PushTraffic,
+        going: &mut Going,
     ) -> Result<(), Failure> {
         let document = stored(&self.store, referrer)?;
         let belongs = match Content::of(&document) {
@@ -287,7 +298,7 @@ impl Engine {
         if !belongs {
             return Err(Failure::new(Fault::Caller, format!("the manifest {referrer} does not belong to {subject}")));
         }
-        self.send(&self.store, to, &document, None, traffic).await?;
+        self.send(&self.store, to, &document, None, going).await?;
         let published = self.registry.publish(&to.at_digest(referrer), &document).await?;
         if published.subject.is_some() {
             return Ok(());

@@ -8,6 +8,9 @@ use till_core::id::InstanceId;
 use super::seat::{Folder, instances};
 use super::{ContainerError, House, cgroup, io};
 
+/// How often a folder is cleared that something still writes to; each takes as long as a runtime needs to start and end.
+const ATTEMPTS: u32 = 20;
+
 /// Clears every instance that nobody holds. A running artifact's folder stays, with its log, marked as ended.
 pub(super) fn sweep(house: &House) -> Result<usize, Failure> {
     let parent = instances(&house.config.data);
@@ -36,14 +39,21 @@ pub(super) fn sweep(house: &House) -> Result<usize, Failure> {
 }
 
 fn clear(house: &House, id: &InstanceId, folder: &Folder) -> Result<(), ContainerError> {
-    kill_processes(house, id.as_str(), folder);
-    if super::runner::is_artifact(&folder.path) {
-        return super::runner::mark_lost(&folder.path);
+    for attempt in 1.. {
+        kill_processes(house, id.as_str(), folder);
+        if super::runner::is_artifact(&folder.path) {
+            return super::runner::mark_lost(&folder.path);
+        }
+        match std::fs::remove_dir_all(&folder.path) {
+            // A runtime that its owner had started is in no cgroup yet, and may still write there until it ends by itself.
+            Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty && attempt < ATTEMPTS => {}
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(io("remove", &folder.path)(error));
+            }
+            _ => break,
+        }
     }
-    match std::fs::remove_dir_all(&folder.path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io("remove", &folder.path)(error)),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// Ends everything that an instance of a dead owner still runs.
