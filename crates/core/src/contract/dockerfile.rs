@@ -54,24 +54,11 @@ impl Contract for DockerfileSpec {
         env.extend(request.env.clone());
         let launch = launch(&draft.image.config, &request.app.processes, &env);
         Ok(Decision::Plan(Box::new(Plan {
-            version: plan::VERSION,
-            contract: "dockerfile".to_owned(),
-            environment: request.environment.to_owned(),
             base: request.base.map(|base| base.digest.clone()),
             source: Some(plan::Source { commit: request.source.commit.clone(), tree: request.source.tree() }),
-            stages: draft.stages,
-            top: draft.top,
-            test: None,
-            finish: Vec::new(),
-            caches: Vec::new(),
-            remove: Vec::new(),
-            volatile: Vec::new(),
-            collect: Vec::new(),
             limits: request.app.limits.over(self.limits.over(Limits::default())),
             launch,
-            image: Some(draft.image),
-            images: draft.images,
-            warnings: draft.warnings,
+            ..draft.plan(Contract::name(self), request.environment)
         })))
     }
 

@@ -5,7 +5,7 @@ use crate::dockerfile::BadDockerfile;
 use crate::dockerfile::plan::{Ask, Outcome, draft};
 use crate::dockerfile::spec::{self, Choice, DockerfileSpec};
 use crate::model::SourceView;
-use crate::plan::{self, Decision, LaunchDraft, Limits, Plan};
+use crate::plan::{Decision, LaunchDraft, Limits, Plan};
 
 impl Recipe for DockerfileSpec {
     fn name(&self) -> &'static str {
@@ -43,24 +43,9 @@ impl Recipe for DockerfileSpec {
             Outcome::Draft(draft) => *draft,
         };
         Ok(Decision::Plan(Box::new(Plan {
-            version: plan::VERSION,
-            contract: "recipe/dockerfile".to_owned(),
-            environment: ground.environment.to_owned(),
-            base: None,
-            source: None,
-            stages: draft.stages,
-            top: draft.top,
-            test: None,
-            finish: Vec::new(),
-            caches: Vec::new(),
-            remove: Vec::new(),
-            volatile: Vec::new(),
-            collect: Vec::new(),
             limits: self.limits.over(Limits::default()),
             launch: LaunchDraft { user: "root".to_owned(), dir: "/".to_owned(), ..LaunchDraft::default() },
-            image: Some(draft.image),
-            images: draft.images,
-            warnings: draft.warnings,
+            ..draft.plan("recipe/dockerfile", ground.environment)
         })))
     }
 }

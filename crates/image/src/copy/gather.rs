@@ -9,9 +9,9 @@ use rustix::fs::{AtFlags, FileType, OFlags, Stat, fstat, readlinkat, statat};
 use rustix::io::Errno;
 use till_core::dockerfile::glob;
 use till_core::dockerfile::ignore::Ignore;
+use till_core::dockerfile::plan::clean;
 use till_core::plan::TreeFiles;
 
-use super::clean;
 use crate::archive::{Attributes, BLOCK, Header, Kind, padding, write_header};
 use crate::error::{ImageError, failed, shown};
 use crate::ids::IdShift;

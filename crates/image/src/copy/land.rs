@@ -235,7 +235,7 @@ fn followed(root: &Path, path: &str) -> Result<String, ImageError> {
         path = match target.map(|target| String::from_utf8_lossy(target.as_bytes()).into_owned()) {
             None => return Ok(path),
             Some(target) if target.starts_with('/') => target,
-            Some(target) => super::clean(&format!("{above}/{target}")),
+            Some(target) => till_core::dockerfile::plan::clean(&format!("{above}/{target}")),
         };
     }
     Err(ImageError::Pattern { pattern: path, why: "its symlinks lead in a circle" })

@@ -15,18 +15,3 @@ mod land;
 
 pub use gather::{Gathering, gather};
 pub use land::{Landed, Rewriting, land};
-
-/// Without `/` at either end, `.`, empty parts, and `..`, which ends at the root.
-fn clean(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
-}

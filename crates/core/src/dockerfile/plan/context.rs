@@ -109,7 +109,7 @@ impl Context {
 }
 
 /// Without `/` at either end, `.`, empty parts, and `..`, which ends at the root.
-pub(super) fn clean(path: &str) -> String {
+pub fn clean(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {

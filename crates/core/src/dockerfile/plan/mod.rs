@@ -28,9 +28,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{BadDockerfile, Dockerfile};
 use crate::digest::{Digest, ManifestDigest};
-use crate::plan::{self, Config, Footing, ImageDraft};
+use crate::plan::{self, Config, Footing, ImageDraft, LaunchDraft, Limits, Plan};
 
-pub use context::Context;
+pub use context::{Context, clean};
 pub use launch::launch;
 use stage::Built;
 
@@ -118,6 +118,33 @@ pub struct Draft {
     pub images: BTreeMap<String, ManifestDigest>,
     /// What the user should know.
     pub warnings: Vec<String>,
+}
+
+impl Draft {
+    /// A plan that does this and no more; whoever writes it says for what, within which limits, and how it is started.
+    pub fn plan(self, contract: &str, environment: &str) -> Plan {
+        Plan {
+            version: plan::VERSION,
+            contract: contract.to_owned(),
+            environment: environment.to_owned(),
+            base: None,
+            source: None,
+            stages: self.stages,
+            top: self.top,
+            test: None,
+            finish: Vec::new(),
+            caches: Vec::new(),
+            remove: Vec::new(),
+            // What one instruction leaves in /tmp the next may read: all is kept.
+            volatile: Vec::new(),
+            collect: Vec::new(),
+            limits: Limits::default(),
+            launch: LaunchDraft::default(),
+            image: Some(self.image),
+            images: self.images,
+            warnings: self.warnings,
+        }
+    }
 }
 
 /// Decides what a Dockerfile does.

@@ -1,30 +1,10 @@
 //! What makes a layer another one.
 
 use super::*;
-use crate::plan::{LaunchDraft, Limits, Plan, VERSION, private_stages, stage_keys};
+use crate::plan::{Plan, private_stages, stage_keys};
 
 fn plan(case: &Case) -> Plan {
-    let draft = case.draft();
-    Plan {
-        version: VERSION,
-        contract: "dockerfile".to_owned(),
-        environment: "container".to_owned(),
-        base: None,
-        source: None,
-        stages: draft.stages,
-        top: draft.top,
-        test: None,
-        finish: Vec::new(),
-        caches: Vec::new(),
-        remove: Vec::new(),
-        volatile: Vec::new(),
-        collect: Vec::new(),
-        limits: Limits::default(),
-        launch: LaunchDraft::default(),
-        image: Some(draft.image),
-        images: draft.images,
-        warnings: Vec::new(),
-    }
+    Plan { warnings: Vec::new(), ..case.draft().plan("dockerfile", "container") }
 }
 
 /// The keys of the layers of the image, the lowest first.
