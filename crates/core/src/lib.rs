@@ -11,6 +11,7 @@ pub mod fault;
 pub mod id;
 pub mod inventory;
 pub mod model;
+pub mod packages;
 pub mod plan;
 pub mod port;
 pub mod provenance;

@@ -118,7 +118,13 @@ fn dependencies(account: &Account<'_>) -> Vec<Value> {
     let material = |(name, digest): &(String, Digest)| json!({ "name": name, "digest": { "sha256": digest.hex() } });
     let images = account.plan.images.iter().map(|(name, digest)| (format!("image:{name}"), digest.0.clone()));
     let files = account.plan.remotes().map(|file| (file.url.clone(), file.digest.clone()));
-    all.extend(images.chain(files).chain(account.materials.iter().cloned()).map(|part| material(&part)));
+    let packages = account.plan.packages.iter().map(|package| {
+        let name = format!("deb:{}={}:{}", package.name, package.version, package.architecture);
+        (name, package.digest.clone())
+    });
+    all.extend(
+        images.chain(files).chain(packages).chain(account.materials.iter().cloned()).map(|part| material(&part)),
+    );
     all
 }
 
@@ -148,6 +154,7 @@ mod tests {
             launch: LaunchDraft::default(),
             image: None,
             images: BTreeMap::from([("golang".to_owned(), ManifestDigest(Digest::of(b"golang")))]),
+            packages: Vec::new(),
             warnings: Vec::new(),
         }
     }

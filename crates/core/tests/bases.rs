@@ -12,6 +12,7 @@ use till_core::contract::{Contract, Request};
 use till_core::dockerfile::plan::Known;
 use till_core::dockerfile::spec::Choice;
 use till_core::model::{AppFile, BaseRef, BaseSpec, BaseVersion, FileKind, SourceFile, SourceView};
+use till_core::packages::Resolved;
 use till_core::plan::{Plan, lint};
 use till_core::recipe::{FoundFile, Ground, Recipe};
 use till_core::{Digest, ManifestDigest};
@@ -142,7 +143,7 @@ fn every_base_can_be_planned() {
             epoch: EPOCH,
             files: &found,
             folder: &SourceView::default(),
-            known: &Known::default(),
+            known: &Known { packages: Some(Resolved::default()), ..Known::default() },
             environment: "container",
             architecture: "amd64",
         };

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use till_core::contract::ContractSpec;
 use till_core::model::artifact::{ARTIFACT_LABEL, BASE_LABEL};
+use till_core::model::name::Wanted;
 use till_core::model::{ArtifactLabel, BaseLabel, BaseRef, BaseVersion, ExternalBase, Origin};
 use till_core::words::nearest;
 use till_core::{Failure, Fault, ManifestDigest};
@@ -112,14 +113,22 @@ impl Engine {
         let Some(fact) = self.ledger.base(wanted).await? else {
             return Err(self.unknown_base(wanted).await?);
         };
-        self.base_entry(fact)
+        self.base_entry(fact).await
     }
 
-    pub(crate) fn base_entry(&self, fact: BaseFact) -> Result<BaseEntry, Failure> {
+    pub(crate) async fn base_entry(&self, fact: BaseFact) -> Result<BaseEntry, Failure> {
         let image = till_image::load(&self.store, &fact.version.digest)?;
         let about = match &fact.external {
             Some(external) => BaseAbout::External(Box::new(external.clone())),
-            None => BaseAbout::Made(Box::new(label(&image, BASE_LABEL)?)),
+            None => {
+                let mut label: BaseLabel = label(&image, BASE_LABEL)?;
+                // The number that the base below has here.
+                if let Some(from) = &mut label.from {
+                    let below = BaseRef { name: from.name.clone(), version: Wanted::Digest(from.digest.clone()) };
+                    from.version = self.ledger.base(&below).await?.map_or(0, |below| below.version.version);
+                }
+                BaseAbout::Made(Box::new(label))
+            }
         };
         Ok(BaseEntry { about, image, fact })
     }
@@ -144,7 +153,11 @@ impl Engine {
 
     /// All versions of all bases.
     pub async fn bases(&self) -> Result<Vec<BaseEntry>, Failure> {
-        self.ledger.bases().await?.into_iter().map(|fact| self.base_entry(fact)).collect()
+        let mut bases = Vec::new();
+        for fact in self.ledger.bases().await? {
+            bases.push(self.base_entry(fact).await?);
+        }
+        Ok(bases)
     }
 
     /// Forgets a version of a base. Its layers go with the next `gc`, as far as nothing else has them.

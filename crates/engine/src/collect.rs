@@ -118,6 +118,8 @@ impl Engine {
                 blobs.extend(till_image::blobs_of(&self.store, &document.manifest).unwrap_or_default());
             }
             trees.extend(image.layers.iter().map(|layer| layer.diff_id.clone()));
+            // What a base can be made of again.
+            blobs.extend(self.locked_blobs(&manifest).await?);
             blobs.insert(image.config_digest);
             blobs.insert(manifest.0);
         }
@@ -154,7 +156,7 @@ impl Engine {
         let limit = (self.now)() - LOGS_KEPT;
         let recent = |name: &str| made(name).is_some_and(|made| made > limit);
         collection.logs = self.remove_others("logs", &|name| logs.contains(name) || recent(name))?;
-        collection.caches = self.remove_others("caches", &|name| apps.contains(name) || name.starts_with('.'))?;
+        collection.caches = self.remove_others("caches", &|name| apps.contains(name) || name.starts_with(".base-"))?;
         Ok(())
     }
 

@@ -99,7 +99,7 @@ impl Engine {
             },
         };
         let fact = self.ledger.add_external_base(&name, &imported.image.manifest, &about, (self.now)()).await?;
-        Ok(BaseImported { base: self.base_entry(fact)?, notices: imported.notices })
+        Ok(BaseImported { base: self.base_entry(fact).await?, notices: imported.notices })
     }
 }
 

@@ -74,6 +74,31 @@ pub struct ImageDifference {
     pub config: Difference<String>,
 }
 
+impl ImageDifference {
+    /// What differs, one thing a line, so many at most.
+    pub fn lines(&self, most: usize) -> Vec<String> {
+        fn names<T>(what: &str, difference: &Difference<T>, lines: &mut Vec<String>) {
+            let name = |how: &str, key: &String| format!("{what} {how}: {key}");
+            lines.extend(difference.removed.keys().map(|key| name("is missing now", key)));
+            lines.extend(difference.added.keys().map(|key| name("is new", key)));
+            lines.extend(difference.changed.keys().map(|key| name("differs", key)));
+        }
+        let mut lines = Vec::new();
+        names("package", &self.packages, &mut lines);
+        names("file", &self.files, &mut lines);
+        names("setting", &self.config, &mut lines);
+        if lines.is_empty() {
+            lines.push("packages, files and config are the same: times, attributes or labels are not".to_owned());
+        }
+        if lines.len() > most {
+            let more = lines.len() - most;
+            lines.truncate(most);
+            lines.push(format!("and {more} more"));
+        }
+        lines
+    }
+}
+
 /// What is told of an image that was just made.
 pub(crate) struct Told<'a> {
     pub(crate) made: Made<'a>,
@@ -158,6 +183,12 @@ impl Engine {
     pub async fn diff(&self, first: &str, second: &str) -> Result<ImageDifference, Failure> {
         let _no_gc = lock::take(&self.folder("locks")?, "gc", Sharing::Shared, || {}).await?;
         let (first, second) = (self.image(first).await?.image, self.image(second).await?.image);
+        self.difference(&first, &second).await
+    }
+
+    /// The same of images of which the caller has hold.
+    pub(crate) async fn difference(&self, first: &Image, second: &Image) -> Result<ImageDifference, Failure> {
+        let (first, second) = (first.clone(), second.clone());
         let (before, after) = (self.take_inventory(&first).await?, self.take_inventory(&second).await?);
         let config = diff::compare(settings(&first.config), settings(&second.config));
         let store = self.store.clone();

@@ -4,6 +4,8 @@
 //! mill.rs      the one mill: a plan becomes layers
 //! prepare.rs   source + base -> artifact
 //! recreate.rs  recipe -> base
+//! recipes.rs   what is kept of recipes: to follow a lock, to make a base again and compare
+//! packages.rs  which packages a recipe comes to, kept and lent
 //! import.rs    images that others made -> bases
 //! run.rs       artifacts that run
 //! world.rs     what a Dockerfile names of the world outside
@@ -23,7 +25,9 @@ mod inventory;
 mod journal;
 mod lock;
 mod mill;
+mod packages;
 mod prepare;
+mod recipes;
 mod recreate;
 mod run;
 mod world;
@@ -43,7 +47,8 @@ pub use import::{BaseImported, ImportWish, Naming};
 pub use inventory::{Format, ImageDifference, Named};
 pub use journal::{Event, Observer, StepReport, plain};
 pub use prepare::{Built, Planned, Wish};
-pub use recreate::Made;
+pub use recipes::{KeptRecipe, Verified};
+pub use recreate::{LockUse, Made, Remake};
 pub use run::{InstanceEntry, RunWish, new_instance_id};
 
 /// Everything that work needs, wired by till.

@@ -217,7 +217,13 @@ impl Engine {
         let milling = Milling {
             engine: self,
             plan: &planned.plan,
-            material: Material { source: Some((&*wish.source, &planned.view)), folder: None, secrets: &wish.secrets },
+            material: Material {
+                source: Some((&*wish.source, &planned.view)),
+                folder: None,
+                secrets: &wish.secrets,
+                packages: None,
+                record: None,
+            },
             caches: self.folder(&format!("caches/{}", planned.app))?,
             fault: Fault::Source,
             afresh: wish.afresh,

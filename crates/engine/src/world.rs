@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use till_core::dockerfile::plan::{Known, KnownImage, KnownRemote, Need};
 use till_core::id::PreparationId;
-use till_core::model::{BaseRef, ImageName};
+use till_core::model::base_lock::LockedRemote;
+use till_core::model::{BaseLock, BaseRef, ImageName};
+use till_core::packages::Resolved;
 use till_core::plan::{Config, Healthcheck, Plan};
 use till_core::{Digest, Failure, Fault};
 use till_image::{Assembly, History, Image, ImageConfig, ImportLimits, ImportSource, Platform, rfc3339};
@@ -24,17 +26,40 @@ pub(crate) struct World<'a> {
     observer: &'a dyn Observer,
     /// Where layouts may lie, if at all.
     folder: Option<PathBuf>,
+    /// Answers that are taken in place of what there is today.
+    lock: Option<&'a BaseLock>,
     pub(crate) known: Known,
 }
 
 impl<'a> World<'a> {
     pub(crate) fn new(engine: &'a Engine, fault: Fault, observer: &'a dyn Observer) -> Self {
-        Self { engine, fault, observer, folder: None, known: Known::default() }
+        Self { engine, fault, observer, folder: None, lock: None, known: Known::default() }
     }
 
     /// The same with a folder whose layouts may be named.
     pub(crate) fn beside(self, folder: PathBuf) -> Self {
         Self { folder: Some(folder), ..self }
+    }
+
+    /// The same, which answers what the lock says.
+    pub(crate) fn locked(self, lock: Option<&'a BaseLock>) -> Self {
+        Self { lock, ..self }
+    }
+
+    /// Something that the user should know.
+    pub(crate) fn notice(&self, text: &str) {
+        self.observer.event(Event::Notice(text));
+    }
+
+    /// The files of the web that were asked for.
+    pub(crate) fn remotes(&self) -> Vec<LockedRemote> {
+        let locked = |(url, known): (&String, &KnownRemote)| LockedRemote {
+            url: url.clone(),
+            digest: known.digest.clone(),
+            name: known.name.clone(),
+            time: known.time,
+        };
+        self.known.remotes.iter().map(locked).collect()
     }
 
     /// Finds out what is asked for.
@@ -50,6 +75,16 @@ impl<'a> World<'a> {
                     let remote = self.remote(url, checksum.as_ref()).await?;
                     self.known.remotes.insert(url.clone(), remote);
                 }
+                Need::Packages(wish) => {
+                    let resolved = match self.lock {
+                        Some(lock) => {
+                            self.engine.ensure(&lock.package, self.observer).await?;
+                            Resolved { packages: lock.package.clone(), suites: lock.suite.clone() }
+                        }
+                        None => self.engine.resolve(wish, self.observer).await?,
+                    };
+                    self.known.packages = Some(resolved);
+                }
             }
         }
         Ok(())
@@ -57,6 +92,25 @@ impl<'a> World<'a> {
 
     /// A base of that name, a layout of the recipe's folder, or an image of a registry; in this order.
     async fn image(&self, name: &str) -> Result<Image, Failure> {
+        let Some(locked) = self.lock.and_then(|lock| lock.image.iter().find(|image| image.name == name)) else {
+            return self.todays_image(name).await;
+        };
+        if self.engine.store.has(&locked.digest) {
+            return Ok(till_image::load(&self.engine.store, &locked.digest)?);
+        }
+        let exactly = match name.contains('@') || name.starts_with("oci:") {
+            true => name.to_owned(),
+            false => format!("{name}@{}", locked.digest),
+        };
+        let image = self.todays_image(&exactly).await?;
+        if image.manifest == locked.digest {
+            return Ok(image);
+        }
+        let what = format!("the image `{name}` is {}, but the lock says {}", image.manifest, locked.digest);
+        Err(Failure::new(self.fault, what).hint("build without --locked to write the lock anew"))
+    }
+
+    async fn todays_image(&self, name: &str) -> Result<Image, Failure> {
         if let Ok(wanted) = name.parse::<BaseRef>()
             && self.engine.ledger.base(&wanted).await?.is_some()
         {
@@ -99,6 +153,15 @@ impl<'a> World<'a> {
 
     /// A file of the web. One whose digest is said is not fetched again while it is in the store.
     async fn remote(&self, url: &str, checksum: Option<&Digest>) -> Result<KnownRemote, Failure> {
+        let Some(locked) = self.lock.and_then(|lock| lock.remote.iter().find(|remote| remote.url == url)) else {
+            return self.todays_remote(url, checksum).await;
+        };
+        self.todays_remote(url, Some(&locked.digest)).await?;
+        let LockedRemote { digest, name, time, .. } = locked.clone();
+        Ok(KnownRemote { digest, name, time })
+    }
+
+    async fn todays_remote(&self, url: &str, checksum: Option<&Digest>) -> Result<KnownRemote, Failure> {
         if let Some(digest) = checksum.filter(|digest| self.engine.store.has(digest)) {
             return Ok(KnownRemote { digest: digest.clone(), name: String::new(), time: None });
         }

@@ -24,7 +24,7 @@ mod tree;
 
 pub use bench::Bench;
 pub use machine::{Held, Machine, Scene};
-pub use packages::Packages;
+pub use packages::{Packages, deb};
 pub use shelf::Shelf;
 pub use source::MemorySource;
 pub use tree::{Entry, Tree, tree};

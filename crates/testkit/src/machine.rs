@@ -28,6 +28,8 @@ pub struct Scene<'a> {
     pub files: &'a mut BTreeMap<String, Vec<u8>>,
     /// The step.
     pub step: &'a Step,
+    /// What it is lent.
+    pub loans: &'a [Loan],
     /// Where its output goes.
     pub log: &'a mut dyn LogSink,
 }
@@ -197,14 +199,14 @@ impl Drop for Seat {
 }
 
 impl Seat {
-    async fn perform(&mut self, step: &Step, log: &mut dyn LogSink) -> Exit {
+    async fn perform(&mut self, step: &Step, loans: &[Loan], log: &mut dyn LogSink) -> Exit {
         let gate = self.machine.shared().gates.remove(&step.name);
         if let Some(gate) = gate {
             gate.arrived.add_permits(1);
             gate.open.acquire().await.unwrap().forget();
         }
         let script = self.machine.shared().scripts.get(&step.name).cloned();
-        let mut scene = Scene { files: &mut self.files, step, log };
+        let mut scene = Scene { files: &mut self.files, step, loans, log };
         let evidence = script.map_or(Evidence::Code(0), |script| script(&mut scene));
         Exit { evidence, took: Duration::ZERO }
     }
@@ -239,13 +241,13 @@ impl Instance for Seat {
     async fn run(&mut self, step: &Step, loans: &[Loan], log: &mut dyn LogSink) -> Result<Exit, Failure> {
         loans.iter().for_each(|loan| self.machine.did(format!("lend {}", loan.path)));
         self.machine.did(format!("run {}", step.name));
-        Ok(self.perform(step, log).await)
+        Ok(self.perform(step, loans, log).await)
     }
 
     async fn trial(&mut self, step: &Step, log: &mut dyn LogSink) -> Result<Exit, Failure> {
         self.machine.did(format!("trial {}", step.name));
         let files = self.files.clone();
-        let exit = self.perform(step, log).await;
+        let exit = self.perform(step, &[], log).await;
         self.files = files;
         Ok(exit)
     }

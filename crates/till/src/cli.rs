@@ -88,9 +88,20 @@ pub(crate) enum Base {
     /// Make the base of a folder with a base.toml
     Build {
         path: PathBuf,
-        /// Make it anew, with the packages of today
+        /// Make it anew, whatever was made before
         #[arg(long)]
         afresh: bool,
+        /// Make exactly what the lock says, down to the byte
+        #[arg(long)]
+        locked: bool,
+        /// The lock (default: base.lock in the folder)
+        #[arg(long, value_name = "FILE")]
+        lock: Option<PathBuf>,
+    },
+    /// Make one version again from its recipe and its lock, and compare
+    Verify {
+        #[arg(value_name = "NAME[@VERSION]")]
+        base: BaseRef,
     },
     /// List all versions of all bases
     List,

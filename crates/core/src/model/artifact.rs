@@ -23,10 +23,16 @@ pub const BASE_LABEL: &str = "io.tillage.base";
 pub struct BaseVersion {
     /// The base.
     pub name: BaseName,
-    /// Its version's number, on the machine that made it.
+    /// Its version's number, on the machine that made it; 0 where that would be of no use.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub version: u32,
     /// Its image.
     pub digest: ManifestDigest,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives references")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl fmt::Display for BaseVersion {
@@ -77,4 +83,16 @@ pub struct BaseLabel {
     pub images: BTreeMap<String, ManifestDigest>,
     /// The plan that was followed.
     pub plan: PlanDigest,
+}
+
+impl BaseLabel {
+    /// As it is written into the image: the same on every machine, so without the numbers that one gave.
+    #[must_use]
+    pub fn portable(&self) -> Self {
+        let mut label = self.clone();
+        if let Some(from) = &mut label.from {
+            from.version = 0;
+        }
+        label
+    }
 }

@@ -3,6 +3,7 @@
 pub mod app;
 pub mod artifact;
 pub mod base;
+pub mod base_lock;
 pub mod external;
 pub mod launch;
 pub mod manifest;
@@ -13,6 +14,7 @@ pub mod source;
 pub use app::AppFile;
 pub use artifact::{ArtifactLabel, BaseLabel, BaseVersion};
 pub use base::BaseSpec;
+pub use base_lock::BaseLock;
 pub use external::{ExternalBase, ExternalFile, Origin};
 pub use launch::{Health, Launch, Port, Process, Protocol};
 pub use name::{AppName, BadName, BaseName, BaseRef};

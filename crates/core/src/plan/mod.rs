@@ -25,6 +25,7 @@ use crate::digest::{Digest, ManifestDigest, PlanDigest};
 use crate::dockerfile::plan::Need;
 use crate::model::launch::{Health, Port};
 use crate::model::source::{CommitId, SourceFile};
+use crate::packages::Pinned;
 
 /// The version of this structure; another structure gets another number, so that digests never meet by accident.
 pub const VERSION: u32 = 2;
@@ -69,6 +70,9 @@ pub struct Plan {
     /// The images that go into it beside the base, by what they are called in the source.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub images: BTreeMap<String, ManifestDigest>,
+    /// All Debian packages that there are for its steps and its bootstrap, exactly.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<Pinned>,
     /// What the user should know of what is written in the source.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -226,7 +230,7 @@ pub enum Deed {
 }
 
 /// A Debian system from packages.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bootstrap {
     /// E.g. `bookworm`.

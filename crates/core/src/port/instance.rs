@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use crate::digest::{BlobDigest, DiffId};
 use crate::fault::Failure;
 use crate::id::InstanceId;
+use crate::packages::Package;
 use crate::plan::{Bootstrap, Injection, Limits, Step, TreeFiles};
 
 /// One layer of an image.
@@ -133,13 +134,34 @@ pub trait Instance: Send {
     async fn snapshot(self: Box<Self>, capture: &Capture) -> Result<Layer, Failure>;
 }
 
+/// What apt answered to its [`questions`](crate::packages::apt::questions), and where the packages are now.
+#[derive(Debug, Clone, Default)]
+pub struct Answers {
+    /// To `simulate`.
+    pub simulation: String,
+    /// To `addresses`.
+    pub addresses: String,
+    /// A folder that has the packages, among others, by apt's names.
+    pub archives: PathBuf,
+    /// A folder that has the Release files of its suites, among others, by apt's names.
+    pub lists: PathBuf,
+}
+
 /// Makes systems from packages.
 #[async_trait]
 pub trait Bootstrapper: Send + Sync {
-    /// Writes the system as one tar archive to `into`, no time in it later than `epoch`.
+    /// Finds out which packages the system comes to today, and gets them. What it keeps for the next time is in `keep`.
+    async fn resolve(&self, system: &Bootstrap, keep: &Path, log: &mut dyn LogSink) -> Result<Answers, Failure>;
+
+    /// Gets packages by their place in mirrors, into files of `into` that [`archive::file`](crate::packages::archive::file)
+    /// names. A package that no mirror has any more is an error.
+    async fn fetch(&self, packages: &[Package], into: &Path, log: &mut dyn LogSink) -> Result<(), Failure>;
+
+    /// Writes the system, made of what `archive` has, as one tar archive to `into`, no time in it later than `epoch`.
     async fn bootstrap(
         &self,
         system: &Bootstrap,
+        archive: &Path,
         epoch: u64,
         into: &Path,
         log: &mut dyn LogSink,

@@ -7,7 +7,7 @@ mod runner;
 mod source;
 
 pub use instance::{
-    Bootstrapper, Capture, Environment, Evidence, Exit, Instance, Layer, Lent, Loan, LogSink, Mount, Opening,
+    Answers, Bootstrapper, Capture, Environment, Evidence, Exit, Instance, Layer, Lent, Loan, LogSink, Mount, Opening,
 };
 pub use registry::{Fetched, Fetcher, MAX_DOCUMENT, Published, Registry, Sent};
 pub use runner::{Observed, RunRequest, Runner, Started};

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BadRecipe, FoundFile, Ground, Recipe};
+use super::{BadRecipe, FoundFile, Ground, Recipe, leftovers};
+use crate::dockerfile::plan::Need;
 use crate::model::{BaseRef, SourceView};
+use crate::packages::{PackageWish, Pinned, archive};
 use crate::plan::{
-    self, Bootstrap, Cache, Decision, Deed, ExtraFile, Footing, Injection, LaunchDraft, Limits, Network, Place, Plan,
-    Reuse, Selection, Sight, Stage, Step,
+    self, Bootstrap, Decision, Deed, ExtraFile, Footing, Injection, LaunchDraft, Limits, Network, Place, Plan, Reuse,
+    Selection, Sight, Stage, Step,
 };
 
 /// Only `debian` so far.
@@ -143,9 +145,16 @@ impl Recipe for DebianSpec {
     }
 
     fn plan(&self, ground: &Ground<'_>) -> Result<Decision, BadRecipe> {
-        let mut deeds = match &self.suite {
-            Some(suite) => vec![Deed::Bootstrap(self.bootstrap(suite))],
-            None => self.install(),
+        let wish = self.wish(ground);
+        let packages = match (&wish, &ground.known.packages) {
+            (Some(wish), None) => return Ok(Decision::Needs(vec![Need::Packages(wish.clone())])),
+            (Some(_), Some(found)) => archive::pinned(&found.packages),
+            (None, _) => Vec::new(),
+        };
+        let mut deeds = match wish {
+            Some(PackageWish::System(system)) => vec![Deed::Bootstrap(system)],
+            Some(PackageWish::Upon { names, .. }) => self.install(&names, &packages),
+            None => Vec::new(),
         };
         deeds.extend(self.files(ground.files)?);
         for (number, argv) in self.commands.iter().enumerate() {
@@ -168,7 +177,7 @@ impl Recipe for DebianSpec {
             top: Footing::Stage(0),
             test: None,
             finish: Vec::new(),
-            caches: apt_caches(),
+            caches: Vec::new(),
             remove: leftovers(),
             volatile: plan::volatile(),
             collect: Vec::new(),
@@ -176,6 +185,7 @@ impl Recipe for DebianSpec {
             launch: LaunchDraft { user: "root".to_owned(), dir: "/".to_owned(), ..LaunchDraft::default() },
             image: None,
             images: BTreeMap::new(),
+            packages,
             warnings: Vec::new(),
         })))
     }
@@ -192,21 +202,49 @@ impl DebianSpec {
         }
     }
 
-    /// Packages on top of another base, by its own apt.
-    fn install(&self) -> Vec<Deed> {
-        if self.packages.is_empty() {
-            return Vec::new();
+    /// What has to be found out.
+    fn wish(&self, ground: &Ground<'_>) -> Option<PackageWish> {
+        match (&self.suite, ground.from) {
+            (Some(suite), _) => Some(PackageWish::System(self.bootstrap(suite))),
+            (None, Some(from)) if !self.packages.is_empty() => Some(PackageWish::Upon {
+                image: from.digest.clone(),
+                names: self.packages.clone(),
+                recommends: self.recommends,
+            }),
+            _ => None,
         }
+    }
+
+    /// Packages on top of another base, by its own apt, from an archive that has just these.
+    fn install(&self, names: &[String], packages: &[Pinned]) -> Vec<Deed> {
+        let settings = [
+            format!("Dir::Etc::SourceList={}/sources.list", archive::PLACE),
+            "Dir::Etc::SourceParts=/dev/null".to_owned(),
+            "Dir::Etc::Preferences=/dev/null".to_owned(),
+            "Dir::Etc::PreferencesParts=/dev/null".to_owned(),
+            // What is in /tmp is in no image.
+            "Dir::State::Lists=/tmp/till-apt/lists".to_owned(),
+            "Dir::Cache=/tmp/till-apt/cache".to_owned(),
+        ];
         let apt = |verb: &[&str]| -> Vec<String> {
-            let options = ["apt-get", "-q", "-o", "Dpkg::Use-Pty=0", "-o", "APT::Sandbox::User=root"];
-            options.iter().chain(verb).map(|word| (*word).to_owned()).collect()
+            let common = ["apt-get", "-q", "-o", "Dpkg::Use-Pty=0", "-o", "APT::Sandbox::User=root"].map(str::to_owned);
+            let settings = settings.iter().flat_map(|setting| ["-o".to_owned(), setting.clone()]);
+            common.into_iter().chain(settings).chain(verb.iter().map(|word| (*word).to_owned())).collect()
         };
         let recommends = if self.recommends { "--install-recommends" } else { "--no-install-recommends" };
         let mut install = apt(&["install", "--yes", recommends, "--"]);
-        install.extend(self.packages.clone());
+        // A suite is of no archive but the mirror's; the version that it meant is the only one here.
+        install.extend(names.iter().map(|name| name.split('/').next().unwrap_or(name).to_owned()));
+        let step = |name: &str, argv| {
+            let mut step = root_step(name, argv, Network::None);
+            step.mounts = vec![archive::lent(packages)];
+            Deed::Run(step)
+        };
+        let folders = ["mkdir", "-p", "/tmp/till-apt/lists/partial", "/tmp/till-apt/cache/archives/partial"];
         vec![
-            Deed::Run(root_step("package lists", apt(&["update"]), Network::Egress)),
-            Deed::Run(root_step("packages", install, Network::Egress)),
+            step("places for apt", folders.map(str::to_owned).to_vec()),
+            step("package lists", apt(&["update"])),
+            step("packages", install),
         ]
     }
 
@@ -262,30 +300,6 @@ fn root_step(name: &str, argv: Vec<String>, network: Network) -> Step {
     }
 }
 
-/// What apt downloads is kept for the next making, and never in a layer.
-fn apt_caches() -> Vec<Cache> {
-    [("apt-lists", "/var/lib/apt/lists"), ("apt-archives", "/var/cache/apt")]
-        .map(|(name, path)| Cache { name: name.to_owned(), path: path.to_owned(), owner: "root".to_owned() })
-        .to_vec()
-}
-
-/// What packages leave behind that differs from one making to the next, and is of no use.
-fn leftovers() -> Vec<String> {
-    [
-        "/var/log/apt/*",
-        "/var/log/dpkg.log",
-        "/var/log/alternatives.log",
-        "/var/log/bootstrap.log",
-        "/var/log/fontconfig.log",
-        "/var/cache/ldconfig/aux-cache",
-        "/var/cache/debconf/*-old",
-        "/var/lib/dpkg/*-old",
-        "/etc/.pwd.lock",
-    ]
-    .map(str::to_owned)
-    .to_vec()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -316,7 +330,8 @@ mod tests {
         let spec = spec("suite = \"bookworm\"\n[[file]]\nsource = \"files\"\npath = \"/opt/x\"\nmode = \"0755\"");
         let found = |path: &str| FoundFile { path: path.to_owned(), digest: Digest::of(b"") };
         let files = [found("files/a"), found("files/b/c"), found("filesystem")];
-        let (folder, known) = (SourceView::default(), Known::default());
+        let known = Known { packages: Some(crate::packages::Resolved::default()), ..Known::default() };
+        let folder = SourceView::default();
         let ground = Ground {
             from: None,
             epoch: 0,

@@ -1,6 +1,6 @@
 //! Recipe `dockerfile`: the base is what a Dockerfile in its folder makes.
 
-use super::{BadRecipe, Ground, Recipe};
+use super::{BadRecipe, Ground, Recipe, leftovers};
 use crate::dockerfile::BadDockerfile;
 use crate::dockerfile::plan::{Ask, Outcome, draft};
 use crate::dockerfile::spec::{self, Choice, DockerfileSpec};
@@ -44,6 +44,8 @@ impl Recipe for DockerfileSpec {
         };
         Ok(Decision::Plan(Box::new(Plan {
             limits: self.limits.over(Limits::default()),
+            // The same lock is to give the same bytes.
+            volatile: leftovers().into_iter().chain(["/var/cache/apt/*.bin".to_owned()]).collect(),
             launch: LaunchDraft { user: "root".to_owned(), dir: "/".to_owned(), ..LaunchDraft::default() },
             ..draft.plan("recipe/dockerfile", ground.environment)
         })))

@@ -122,6 +122,23 @@ pub struct FoundFile {
     pub digest: Digest,
 }
 
+/// What packages leave behind that differs from one making to the next, and is of no use.
+fn leftovers() -> Vec<String> {
+    [
+        "/var/log/apt/*",
+        "/var/log/dpkg.log",
+        "/var/log/alternatives.log",
+        "/var/log/bootstrap.log",
+        "/var/log/fontconfig.log",
+        "/var/cache/ldconfig/aux-cache",
+        "/var/cache/debconf/*-old",
+        "/var/lib/dpkg/*-old",
+        "/etc/.pwd.lock",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
 /// What a recipe can do.
 pub trait Recipe {
     /// Its name in `base.toml`.

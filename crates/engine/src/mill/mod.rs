@@ -36,6 +36,10 @@ pub(crate) struct Material<'a> {
     pub(crate) folder: Option<&'a Path>,
     /// What steps may ask for by name, and nobody else may know.
     pub(crate) secrets: &'a BTreeMap<String, Vec<u8>>,
+    /// An archive of just the packages of the plan.
+    pub(crate) packages: Option<&'a Path>,
+    /// Where steps that are watched leave what they got.
+    pub(crate) record: Option<&'a Path>,
 }
 
 /// A plan that is carried out.

@@ -1,7 +1,7 @@
 //! One stage: its instance, its deeds, its layer.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
@@ -85,7 +85,9 @@ impl Mill<'_> {
         let began = self.begin("bootstrap");
         let archive = self.milling.staging.join("system.tar");
         let mut journal = self.journal("bootstrap");
-        let made = self.milling.engine.bootstrapper.bootstrap(system, epoch, &archive, &mut journal).await;
+        let missing = || Failure::new(Fault::House, "there is no archive of packages to make a system from");
+        let packages = self.milling.material.packages.ok_or_else(missing)?;
+        let made = self.milling.engine.bootstrapper.bootstrap(system, packages, epoch, &archive, &mut journal).await;
         made.inspect_err(|_| self.event(Event::Failed("bootstrap")))?;
         let injection = Injection { what: Selection::Whole, place: Place::Dir("/".to_owned()), owner: None };
         instance.inject(&injection, &archive).await?;
@@ -138,6 +140,8 @@ impl Mill<'_> {
                 Mounted::Cache { name, owner, mode, .. } => {
                     Lent::Directory { host: self.milling.caches.join(name), owner, mode }
                 }
+                Mounted::Packages(_) => self.lend_folder(self.milling.material.packages)?,
+                Mounted::Record => self.lend_folder(self.milling.material.record)?,
                 Mounted::Tmpfs { size } => Lent::Tmpfs(size),
                 Mounted::Secret { id, required, owner, mode, env } => match self.milling.material.secrets.get(&id) {
                     None if required => {
@@ -160,6 +164,12 @@ impl Mill<'_> {
             loans.push(Loan { path: mount.path, write: mount.write, what });
         }
         self.step(instance, &step, Kind::Step(&loans)).await
+    }
+
+    /// A folder of ours; who is lent it to write is root inside.
+    fn lend_folder(&self, folder: Option<&Path>) -> Result<Lent, Failure> {
+        let missing = || Failure::new(Fault::House, "the plan asks for a folder that it cannot have");
+        Ok(Lent::Directory { host: folder.ok_or_else(missing)?.to_owned(), owner: (0, 0), mode: 0o755 })
     }
 
     /// Files of the source; one without a name is lent as a file.

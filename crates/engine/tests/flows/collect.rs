@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use till_core::id::PreparationId;
+use till_core::model::{BaseLock, base_lock};
 use till_core::{Digest, Fault, PlanDigest};
 use till_engine::{Collection, RunWish, new_instance_id};
 use till_testkit::MemorySource;
@@ -19,6 +20,12 @@ async fn needed(house: &House) -> BTreeSet<Digest> {
     for image in bases.chain(artifacts) {
         for document in house.engine.ledger.referrers(&image.manifest).await.unwrap() {
             all.extend(till_image::blobs_of(&house.engine.store, &document.manifest).unwrap());
+            if document.artifact_type == base_lock::MEDIA_TYPE {
+                let attached = till_image::attached(&house.engine.store, &document.manifest).unwrap();
+                let lock =
+                    BaseLock::parse(&String::from_utf8(attached.bytes).unwrap(), &"base".parse().unwrap()).unwrap();
+                all.extend(lock.package.into_iter().map(|package| package.digest));
+            }
         }
         all.extend(image.layers.into_iter().map(|layer| layer.blob.0));
         all.extend([image.config_digest, image.manifest.0]);

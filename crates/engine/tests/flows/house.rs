@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use till_core::Failure;
 use till_core::dockerfile::spec::Choice;
-use till_engine::{Built, Engine, Event, Made, Observer, Wish};
+use till_engine::{Built, Engine, Event, LockUse, Made, Observer, Remake, Wish};
 use till_image::Store;
 use till_ledger::Ledger;
 use till_testkit::{Bench, Machine, MemorySource, Packages, Shelf};
@@ -102,7 +102,14 @@ impl House {
 
     /// Makes the base of a folder.
     pub(crate) async fn recreate(&self, folder: &Path, afresh: bool, observer: &dyn Observer) -> Result<Made, Failure> {
-        self.engine.recreate(folder, &MemorySource::folder(folder), afresh, observer).await
+        let remake = Remake { afresh, lock: LockUse::Refresh(folder.join("base.lock")) };
+        self.engine.recreate(folder, &MemorySource::folder(folder), &remake, observer).await
+    }
+
+    /// Makes the base of a folder as its lock says.
+    pub(crate) async fn follow(&self, folder: &Path, afresh: bool) -> Result<Made, Failure> {
+        let remake = Remake { afresh, lock: LockUse::Follow(folder.join("base.lock")) };
+        self.engine.recreate(folder, &MemorySource::folder(folder), &remake, &Silent).await
     }
 
     /// Prepares an app.

@@ -16,6 +16,7 @@ mod collect;
 mod exchange;
 mod house;
 mod inventory;
+mod locks;
 mod prepare;
 mod recreate;
 mod reuse;

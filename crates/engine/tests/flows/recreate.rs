@@ -12,6 +12,24 @@ fn packages(names: &[&str]) -> String {
     format!("suite = \"bookworm\"\npackages = {names:?}\n{CONTRACT}")
 }
 
+/// The base's apt is asked five times; then it installs what that came to.
+const DEEDS: [&str; 14] = [
+    "open 1",
+    "run which packages",
+    "run which packages",
+    "run which packages",
+    "run which packages",
+    "run which packages",
+    "open 1",
+    "lend /run/till-packages",
+    "run places for apt",
+    "lend /run/till-packages",
+    "run package lists",
+    "lend /run/till-packages",
+    "run packages",
+    "find",
+];
+
 async fn remake(house: &House, folder: &Path, afresh: bool) -> (u32, bool) {
     let made = house.recreate(folder, afresh, &Silent).await.unwrap();
     (made.fact.version.version, made.reused)
@@ -81,7 +99,9 @@ async fn a_base_upon_another_follows_its_versions() {
     remake(&house, &below, false).await;
     house.machine.deeds();
     assert_eq!(remake(&house, &above, false).await, (1, false));
-    assert_eq!(house.machine.deeds(), ["open 1", "run package lists", "run packages", "find", "snapshot"]);
+    let deeds = house.machine.deeds();
+    assert_eq!(deeds[..DEEDS.len()], DEEDS);
+    assert_eq!(deeds[DEEDS.len()..], ["snapshot"]);
     assert_eq!(remake(&house, &above, false).await, (1, true));
     house.recipe("below", &packages(&["b"]));
     remake(&house, &below, false).await;

@@ -1,25 +1,39 @@
-//! Debian systems from packages, by mmdebstrap, from the mirrors that this machine's apt is configured with.
+//! Debian systems from packages, by mmdebstrap, and packages from the mirrors that this machine's apt is configured with.
+//!
+//! ```text
+//! KEEP/SUITE/sources.list        the mirrors of the suite's archives
+//! KEEP/SUITE/lists/              what apt knows of them
+//! KEEP/SUITE/{archives,cache}/   packages that were got; apt's own
+//! ```
 
 mod sources;
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use async_trait::async_trait;
+use till_core::packages::Package;
+use till_core::packages::apt::{self, questions};
+use till_core::packages::archive;
 use till_core::plan::Bootstrap;
-use till_core::port::{Bootstrapper, LogSink};
+use till_core::port::{Answers, Bootstrapper, LogSink};
 use till_core::{Blame, Failure, Fault};
 use tokio::io::AsyncReadExt;
+use tokio::process::Command;
 
 use crate::process;
 
-/// mmdebstrap.
+/// apt's own downloader, for single files: it knows the machine's proxies and credentials.
+const HELPER: &str = "/usr/lib/apt/apt-helper";
+
+/// mmdebstrap and apt.
 #[derive(Debug, Clone)]
 pub struct Mmdebstrap {
     /// Where apt's configuration is, normally `/etc/apt`.
     pub apt: PathBuf,
 }
 
-/// What can go wrong before mmdebstrap does anything.
+/// What can go wrong before anything is done.
 #[derive(Debug, thiserror::Error)]
 enum MirrorError {
     #[error("this machine's apt has no source for the suite `{suite}` ({archives})")]
@@ -43,14 +57,68 @@ impl Blame for MirrorError {
 
 #[async_trait]
 impl Bootstrapper for Mmdebstrap {
+    async fn resolve(&self, system: &Bootstrap, keep: &Path, log: &mut dyn LogSink) -> Result<Answers, Failure> {
+        let lines = self.mirrors(system)?;
+        let root = keep.join(&system.suite);
+        let failed = |error| Failure::house(format!("cannot prepare `{}`", root.display()), error);
+        for folder in ["lists/partial", "archives/partial", "cache"] {
+            std::fs::create_dir_all(root.join(folder)).map_err(failed)?;
+        }
+        std::fs::write(root.join("status"), "").map_err(failed)?;
+        std::fs::write(root.join("sources.list"), lines.join("\n") + "\n").map_err(failed)?;
+        let mut names = vec!["?essential".to_owned(), "apt".to_owned()];
+        names.extend(system.packages.iter().cloned());
+        let archives = root.join("archives");
+        let questions = questions(&own(&root), &archives.to_string_lossy(), &names, system.recommends);
+        let mut answers = Answers { archives, lists: root.join("lists"), ..Answers::default() };
+        ask(&questions.update, log).await?;
+        answers.simulation = ask(&questions.simulate, log).await?;
+        answers.addresses = ask(&questions.addresses, &mut Deaf).await?;
+        ask(&questions.download, log).await?;
+        Ok(answers)
+    }
+
+    async fn fetch(&self, packages: &[Package], into: &Path, log: &mut dyn LogSink) -> Result<(), Failure> {
+        let roots = sources::roots(&self.entries()?);
+        for package in packages {
+            let missing = || {
+                let what = format!("{} {} ({})", package.name, package.version, package.architecture);
+                Failure::new(Fault::House, format!("no mirror of this machine has the package {what} any more"))
+                    .hint("build without --locked for the packages of today, or add a mirror that keeps old ones (a snapshot) to apt's sources")
+            };
+            let path = package.path.as_ref().ok_or_else(missing)?;
+            let target = into.join(archive::file(&package.digest));
+            let mut got = false;
+            for root in &roots {
+                let mut command = process::command(HELPER);
+                command.args(["-o", "APT::Sandbox::User=root", "download-file"]);
+                command.arg(format!("{root}/{path}")).arg(&target).arg(format!("SHA256:{}", package.digest.hex()));
+                let (status, _) = heard(command, log).await?;
+                got = status.success() && target.is_file();
+                if got {
+                    break;
+                }
+            }
+            if !got {
+                return Err(missing());
+            }
+        }
+        Ok(())
+    }
+
     async fn bootstrap(
         &self,
         system: &Bootstrap,
+        archive: &Path,
         epoch: u64,
         into: &Path,
         log: &mut dyn LogSink,
     ) -> Result<(), Failure> {
-        let lines = self.mirrors(system)?;
+        let work = into.parent().unwrap_or(Path::new("/tmp"));
+        // The system is to know the mirrors of this machine, and not the archive that it was made from.
+        let sources = work.join("mirrors.list");
+        std::fs::write(&sources, self.mirrors(system)?.join("\n") + "\n")
+            .map_err(|error| Failure::house(format!("cannot write `{}`", sources.display()), error))?;
         let mut command = process::command("mmdebstrap");
         command
             .args(["--mode=root", "--variant=apt", "--format=tar", "--skip=output/dev"])
@@ -58,41 +126,97 @@ impl Bootstrapper for Mmdebstrap {
             .arg("--aptopt=APT::Sandbox::User \"root\"")
             .arg(format!("--aptopt=APT::Install-Recommends \"{}\"", system.recommends))
             .args(system.exclude.iter().map(|path| format!("--dpkgopt=path-exclude={path}")))
+            // What is installed here becomes a layer, which is synced as a whole.
+            .arg("--dpkgopt=force-unsafe-io")
+            .arg(format!("--customize-hook=upload {} /etc/apt/sources.list", quoted(&sources)))
             .args([system.suite.as_str(), &into.to_string_lossy()])
-            .args(lines)
+            .arg(format!("deb [trusted=yes] copy:{} ./", escaped(archive)))
             .env("SOURCE_DATE_EPOCH", epoch.to_string())
-            .env("TMPDIR", into.parent().unwrap_or(Path::new("/tmp")))
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::piped());
-        command.process_group(0);
-        let mut child = command.spawn().map_err(|error| process::start_error(&command, error))?;
-        let group = process::Group::of(&child);
-        let mut said = Vec::new();
-        if let Some(mut stderr) = child.stderr.take() {
-            let mut buffer = [0; 8192];
-            while let Ok(count @ 1..) = stderr.read(&mut buffer).await {
-                log.write(&buffer[..count]);
-                said.extend_from_slice(&buffer[..count]);
-                let excess = said.len().saturating_sub(4096);
-                said.drain(..excess);
-            }
-        }
-        let status = child.wait().await.map_err(|error| Failure::house("cannot wait for mmdebstrap", error))?;
-        group.ended();
+            .env("TMPDIR", work);
+        let (status, said) = heard(command, log).await?;
         if status.success() {
             return Ok(());
         }
-        let lines = String::from_utf8_lossy(&said).lines().map(str::to_owned).collect::<Vec<_>>();
-        let unknown = lines.iter().any(|line| line.contains("Unable to locate package"));
-        let fault = if unknown { Fault::Base } else { Fault::House };
-        let last = lines.len().saturating_sub(15);
+        let fault = if said.contains("Unable to locate package") { Fault::Base } else { Fault::House };
         Err(Failure::new(fault, format!("mmdebstrap could not make a `{}` system ({status})", system.suite))
-            .evidence(lines[last..].to_vec()))
+            .evidence(last_lines(&said)))
     }
 }
 
+/// apt's settings for a place of its own, apart from the machine's packages.
+fn own(root: &Path) -> Vec<String> {
+    let root = root.to_string_lossy();
+    let settings = [
+        format!("Dir::State::status={root}/status"),
+        format!("Dir::State::extended_states={root}/extended_states"),
+        format!("Dir::Etc::SourceList={root}/sources.list"),
+        "Dir::Etc::SourceParts=/dev/null".to_owned(),
+        "Dir::Etc::Preferences=/dev/null".to_owned(),
+        "Dir::Etc::PreferencesParts=/dev/null".to_owned(),
+    ];
+    let settings = settings.into_iter().flat_map(|setting| ["-o".to_owned(), setting]);
+    apt::kept_in(&root).into_iter().chain(settings).collect()
+}
+
+/// Hears nothing.
+struct Deaf;
+
+impl LogSink for Deaf {
+    fn write(&mut self, _: &[u8]) {}
+}
+
+/// Asks apt; what it said.
+async fn ask(argv: &[String], log: &mut dyn LogSink) -> Result<String, Failure> {
+    let mut command = process::command(&argv[0]);
+    command.args(&argv[1..]).env("LC_ALL", "C.UTF-8").env("DEBIAN_FRONTEND", "noninteractive");
+    let (status, said) = heard(command, log).await?;
+    if status.success() {
+        return Ok(said);
+    }
+    let fault = if apt::blames_network(&said) { Fault::House } else { Fault::Base };
+    Err(Failure::new(fault, format!("apt cannot tell which packages the recipe comes to ({status})"))
+        .evidence(last_lines(&said)))
+}
+
+/// Runs a tool to its end; how it ended, and all that it said.
+async fn heard(mut command: Command, log: &mut dyn LogSink) -> Result<(std::process::ExitStatus, String), Failure> {
+    let broken = |error: std::io::Error| Failure::house("cannot make a pipe", error);
+    let (reader, writer) = std::io::pipe().map_err(broken)?;
+    let mut output = tokio::net::unix::pipe::Receiver::from_owned_fd(reader.into()).map_err(broken)?;
+    command.stdout(Stdio::from(writer.try_clone().map_err(broken)?)).stderr(writer);
+    command.process_group(0);
+    let mut child = command.spawn().map_err(|error| process::start_error(&command, error))?;
+    // It holds the writing ends, which would keep us from seeing the end.
+    drop(command);
+    let group = process::Group::of(&child);
+    let mut said = Vec::new();
+    let mut buffer = [0; 8192];
+    while let Ok(count @ 1..) = output.read(&mut buffer).await {
+        log.write(&buffer[..count]);
+        said.extend_from_slice(&buffer[..count]);
+    }
+    let status = child.wait().await.map_err(|error| Failure::house("cannot wait for a tool", error))?;
+    group.ended();
+    Ok((status, String::from_utf8_lossy(&said).into_owned()))
+}
+
+fn last_lines(said: &str) -> Vec<String> {
+    let lines: Vec<_> = said.lines().map(str::to_owned).collect();
+    lines[lines.len().saturating_sub(15)..].to_vec()
+}
+
+/// A path as one word of mmdebstrap's hooks, which are split as a shell splits words.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.to_string_lossy().replace('\'', "'\\''"))
+}
+
+/// A path as a word of sources.list(5), whose words are split at blanks.
+fn escaped(path: &Path) -> String {
+    path.to_string_lossy().replace('%', "%25").replace(' ', "%20").replace('[', "%5b").replace(']', "%5d")
+}
+
 impl Mmdebstrap {
-    fn mirrors(&self, system: &Bootstrap) -> Result<Vec<String>, MirrorError> {
+    fn entries(&self) -> Result<Vec<sources::Entry>, MirrorError> {
         let read = |path: &Path| {
             std::fs::read_to_string(path).map_err(|source| MirrorError::Read { path: path.to_owned(), source })
         };
@@ -112,10 +236,26 @@ impl Mmdebstrap {
                 _ => {}
             }
         }
-        let lines = sources::choose(&entries, &system.suite, &system.archives);
+        Ok(entries)
+    }
+
+    fn mirrors(&self, system: &Bootstrap) -> Result<Vec<String>, MirrorError> {
+        let lines = sources::choose(&self.entries()?, &system.suite, &system.archives);
         if lines.is_empty() {
             return Err(MirrorError::None { suite: system.suite.clone(), archives: system.archives.join(", ") });
         }
         Ok(lines)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_one_word_each() {
+        let path = Path::new("/da ta/it's [x]%");
+        assert_eq!(quoted(path), "'/da ta/it'\\''s [x]%'");
+        assert_eq!(escaped(path), "/da%20ta/it's%20%5bx%5d%25");
     }
 }

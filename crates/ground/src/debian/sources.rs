@@ -64,6 +64,18 @@ fn paragraph(text: &str) -> Vec<Entry> {
         .collect()
 }
 
+/// The addresses of all mirrors, each once.
+pub(super) fn roots(entries: &[Entry]) -> Vec<String> {
+    let mut roots: Vec<String> = Vec::new();
+    for entry in entries {
+        let root = entry.uri.trim_end_matches('/').to_owned();
+        if !roots.contains(&root) {
+            roots.push(root);
+        }
+    }
+    roots
+}
+
 /// The lines for one suite's archives.
 pub(super) fn choose(entries: &[Entry], suite: &str, archives: &[String]) -> Vec<String> {
     let wanted = |entry: &&Entry| {

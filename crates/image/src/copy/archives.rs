@@ -8,13 +8,13 @@ use crate::archive::BLOCK;
 const LOOK: usize = BLOCK;
 
 /// The content of a file: unpacked if it is an archive.
-pub(super) enum Content<'a> {
+pub(crate) enum Content<'a> {
     Archive(Box<dyn Read + 'a>),
     File(Box<dyn Read + 'a>),
 }
 
 /// Looks at the beginning of a file.
-pub(super) fn look<'a>(content: &'a mut dyn Read) -> io::Result<Content<'a>> {
+pub(crate) fn look<'a>(content: &'a mut dyn Read) -> io::Result<Content<'a>> {
     let mut content = BufReader::with_capacity(1 << 16, content);
     let beginning = fill(&mut content)?;
     let Some(compression) = Compression::of(&beginning) else {

@@ -9,7 +9,7 @@
 //! Names in the archive are relative to the place; `./` is the directory whose content is copied. Neither tree is left,
 //! whatever its symlinks say.
 
-mod archives;
+pub(crate) mod archives;
 mod gather;
 mod land;
 

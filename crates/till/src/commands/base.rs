@@ -1,10 +1,11 @@
-//! `till base build|list|show|import|export|remove`.
+//! `till base build|verify|list|show|import|export|remove`.
 
 use serde_json::{Value, json};
 use till_core::contract::ContractSpec;
-use till_core::model::{BaseVersion, ExternalFile, ImageName};
+use till_core::model::base_lock::{self, PackageChange};
+use till_core::model::{BaseRef, BaseVersion, ExternalFile, ImageName};
 use till_core::{Failure, Fault};
-use till_engine::{BaseAbout, BaseEntry, BaseImported, Engine, ImportWish, Naming};
+use till_engine::{BaseAbout, BaseEntry, BaseImported, Engine, ImportWish, LockUse, Naming, Remake};
 use till_image::{Destination, ImportLimits, ImportSource, Policy};
 
 use super::artifact::{exported_to, form};
@@ -14,7 +15,12 @@ use crate::screen::Screen;
 
 pub(super) async fn run(engine: &Engine, command: Base, screen: &Screen) -> Result<(), Failure> {
     match command {
-        Base::Build { path, afresh } => build(engine, &path, afresh, screen).await,
+        Base::Build { path, afresh, locked, lock } => {
+            let lock = lock.unwrap_or_else(|| path.join(base_lock::FILE));
+            let lock = if locked { LockUse::Follow(lock) } else { LockUse::Refresh(lock) };
+            build(engine, &path, &Remake { afresh, lock }, screen).await
+        }
+        Base::Verify { base } => verify(engine, &base, screen).await,
         Base::List => list(engine, screen).await,
         Base::Show { base } => {
             show(&engine.base(&base).await?, screen);
@@ -43,10 +49,11 @@ fn name(version: &BaseVersion) -> String {
     format!("{}@{}", version.name, version.version)
 }
 
-async fn build(engine: &Engine, path: &std::path::Path, afresh: bool, screen: &Screen) -> Result<(), Failure> {
+async fn build(engine: &Engine, path: &std::path::Path, remake: &Remake, screen: &Screen) -> Result<(), Failure> {
     screen.say(&format!("base {}", path.display()));
     let source = till_ground::source::folder(path).await?;
-    let made = engine.recreate(path, &*source, afresh, screen).await?;
+    let made = engine.recreate(path, &*source, remake, screen).await?;
+    let (LockUse::Refresh(lock) | LockUse::Follow(lock)) = &remake.lock;
     let version = &made.fact.version;
     let value = json!({
         "name": version.name,
@@ -56,18 +63,49 @@ async fn build(engine: &Engine, path: &std::path::Path, afresh: bool, screen: &S
         "from": made.label.from.as_ref().map(name),
         "reused": made.reused,
         "steps": steps(&made.steps),
+        "lock": lock,
+        "locked": matches!(remake.lock, LockUse::Follow(_)),
+        "packages": made.lock.package.len(),
+        "changes": made.changes,
     });
-    let text = if made.reused {
-        format!(
-            "{} is made already ({}); --afresh makes it with the packages of today",
-            name(version),
-            version.digest.short()
-        )
+    let mut lines: Vec<_> = made.changes.iter().map(changed).collect();
+    lines.push(if made.reused {
+        format!("{} is made already ({}); --afresh makes it all the same", name(version), version.digest.short())
     } else {
         format!("{} {}", name(version), version.digest)
-    };
-    screen.result(&value, &text);
+    });
+    screen.result(&value, &lines.join("\n"));
     Ok(())
+}
+
+/// What became of a package, on one line.
+fn changed(change: &PackageChange) -> String {
+    let version = |version: &Option<String>| version.clone().unwrap_or("none".to_owned());
+    let security = if change.security == Some(true) { " (security)" } else { "" };
+    format!("{}: {} → {}{security}", change.package, version(&change.from), version(&change.to))
+}
+
+async fn verify(engine: &Engine, base: &BaseRef, screen: &Screen) -> Result<(), Failure> {
+    let kept = engine.recipe(base).await?;
+    let source = till_ground::source::folder(&kept.folder()).await?;
+    let verified = engine.verify(&kept, &*source, screen).await?;
+    let name = name(&verified.version);
+    let Some(differences) = &verified.differences else {
+        let value = json!({
+            "name": verified.version.name,
+            "version": verified.version.version,
+            "digest": verified.version.digest,
+            "rebuilt": verified.digest,
+            "same": true,
+            "differences": null,
+        });
+        screen.result(&value, &format!("{name} comes out the same, byte for byte: {}", verified.digest));
+        return Ok(());
+    };
+    let what = format!("{name} is {}, but made again it is {}", verified.version.digest, verified.digest);
+    Err(Failure::new(Fault::Base, what)
+        .evidence(differences.lines(200))
+        .hint("a step of its recipe gives something else each time, or something that it gets is not in the lock"))
 }
 
 /// What the base will be, and what it may have.

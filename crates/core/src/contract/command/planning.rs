@@ -63,6 +63,7 @@ pub(super) fn plan(spec: &CommandSpec, request: &Request<'_>) -> Result<Plan, Pl
         launch,
         image: None,
         images: BTreeMap::new(),
+        packages: Vec::new(),
         warnings: Vec::new(),
     })
 }

@@ -28,6 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{BadDockerfile, Dockerfile};
 use crate::digest::{Digest, ManifestDigest};
+use crate::packages::{PackageWish, Resolved};
 use crate::plan::{self, Config, Footing, ImageDraft, LaunchDraft, Limits, Plan};
 
 pub use context::{Context, clean};
@@ -60,6 +61,8 @@ pub struct Known {
     pub images: BTreeMap<String, KnownImage>,
     /// Files, by their address.
     pub remotes: BTreeMap<String, KnownRemote>,
+    /// The packages that were asked for.
+    pub packages: Option<Resolved>,
 }
 
 /// An image that is in the store.
@@ -94,6 +97,8 @@ pub enum Need {
         /// What it has to be.
         checksum: Option<Digest>,
     },
+    /// The packages that a wish comes to.
+    Packages(PackageWish),
 }
 
 /// What came of it.
@@ -142,6 +147,7 @@ impl Draft {
             launch: LaunchDraft::default(),
             image: Some(self.image),
             images: self.images,
+            packages: Vec::new(),
             warnings: self.warnings,
         }
     }

@@ -1,0 +1,287 @@
+//! Packages, exactly: which ones a recipe comes to today, kept in the store by digest, and lent from there as an archive.
+//!
+//! ```text
+//! DATA/caches/.recipes/apt/SUITE/    what this machine's apt keeps for systems     ground::debian
+//! DATA/caches/.recipes/apt/.upon/    the same of apt in instances of bases
+//! STAGING/packages/                  an archive of just the packages of one plan
+//! STAGING/record/                    copies of what apt got for the steps of a Dockerfile
+//! ```
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use till_core::id::{InstanceId, PreparationId};
+use till_core::model::BaseLock;
+use till_core::packages::apt::{self, Chosen};
+use till_core::packages::{Package, PackageWish, Resolved, Suite, archive};
+use till_core::plan::{Limits, Network, Step};
+use till_core::port::{Answers, Evidence, Instance, Mount, Opening};
+use till_core::{Digest, Failure, Fault, ManifestDigest};
+
+use crate::journal::{Event, Journal, Observer, StepReport};
+use crate::lock::{self, Sharing};
+use crate::{Engine, new_bits};
+
+/// Where apt in an instance keeps what it gets.
+const KEPT: &str = "/run/till-apt";
+/// More than any list of packages takes.
+const LOG: u64 = 64 << 20;
+
+impl Engine {
+    /// Which packages a wish comes to today; they are in the store afterwards.
+    pub(crate) async fn resolve(&self, wish: &PackageWish, observer: &dyn Observer) -> Result<Resolved, Failure> {
+        let locks = self.folder("locks")?;
+        let _alone = lock::take(&locks, "recipe-caches", Sharing::Alone, || {
+            observer.event(Event::Waiting("for another base to be made"));
+        })
+        .await?;
+        let keep = self.folder("caches/.recipes/apt")?;
+        let staging = self.staging(&PreparationId::from_bits(new_bits()))?;
+        observer.event(Event::Began("which packages"));
+        let began = Instant::now();
+        let mut journal = Journal::new(observer, &staging.path().join("packages.log"), LOG);
+        let answers = match wish {
+            PackageWish::System(system) => self.bootstrapper.resolve(system, &keep, &mut journal).await,
+            PackageWish::Upon { image, names, recommends } => {
+                self.ask(image, names, *recommends, &keep, &mut journal).await
+            }
+        };
+        let answers = answers.inspect_err(|_| observer.event(Event::Failed("which packages")))?;
+        let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        observer.event(Event::Ended(&StepReport { name: "which packages".to_owned(), milliseconds, reused: false }));
+        let (store, chosen) = (self.store.clone(), apt::chosen(&answers.simulation));
+        let work =
+            move || Ok(Resolved { packages: take_all(&store, &answers, &chosen)?, suites: suites(&answers.lists)? });
+        blocking(work).await
+    }
+
+    /// Asks the apt of an image.
+    async fn ask(
+        &self,
+        image: &ManifestDigest,
+        names: &[String],
+        recommends: bool,
+        keep: &Path,
+        journal: &mut Journal<'_>,
+    ) -> Result<Answers, Failure> {
+        let host = keep.join(".upon");
+        let opening = Opening {
+            id: InstanceId::from_bits(new_bits()),
+            layers: till_image::load(&self.store, image)?.layers,
+            mounts: vec![Mount { host: host.clone(), path: KEPT.to_owned(), owner: "root".to_owned() }],
+            limits: Limits::default(),
+            epoch: crate::recreate::EPOCH,
+        };
+        let mut instance = self.environment.open(opening).await?;
+        let archives = format!("{KEPT}/archives");
+        let questions = apt::questions(&apt::kept_in(KEPT), &archives, names, recommends);
+        let folders = [format!("{KEPT}/lists/partial"), format!("{archives}/partial"), format!("{KEPT}/cache")];
+        let folders = ["mkdir", "-p"].map(str::to_owned).into_iter().chain(folders).collect();
+        put(&mut *instance, folders, Network::None, journal).await?;
+        put(&mut *instance, questions.update, Network::Egress, journal).await?;
+        let simulation = put(&mut *instance, questions.simulate, Network::None, journal).await?;
+        let addresses = put(&mut *instance, questions.addresses, Network::None, journal).await?;
+        put(&mut *instance, questions.download, Network::Egress, journal).await?;
+        Ok(Answers { simulation, addresses, archives: host.join("archives"), lists: host.join("lists") })
+    }
+
+    /// Makes sure that packages are in the store: what is not is got from a mirror that still has it.
+    pub(crate) async fn ensure(&self, packages: &[Package], observer: &dyn Observer) -> Result<(), Failure> {
+        let missing: Vec<_> = packages.iter().filter(|package| !self.store.has(&package.digest)).cloned().collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let waiting = format!("for {} packages of the lock that are not in the store", missing.len());
+        observer.event(Event::Waiting(&waiting));
+        let staging = self.staging(&PreparationId::from_bits(new_bits()))?;
+        let mut journal = Journal::new(observer, &staging.path().join("packages.log"), LOG);
+        self.bootstrapper.fetch(&missing, &staging.path(), &mut journal).await?;
+        let (store, folder) = (self.store.clone(), staging.path());
+        let take = move || {
+            for package in &missing {
+                store.take(&folder.join(archive::file(&package.digest)), &package.digest)?;
+            }
+            Ok(())
+        };
+        blocking(take).await
+    }
+
+    /// Writes an archive of just these packages, which are in the store, into a folder that is made for it.
+    pub(crate) async fn write_archive(&self, packages: &[Package], suite: &str, folder: &Path) -> Result<(), Failure> {
+        let (store, packages) = (self.store.clone(), packages.to_vec());
+        let (suite, folder) = (suite.to_owned(), folder.to_owned());
+        let write = move || {
+            let failed = |error| Failure::house(format!("cannot write `{}`", folder.display()), error);
+            std::fs::create_dir_all(&folder).map_err(failed)?;
+            let mut controls = Vec::new();
+            for package in &packages {
+                let place = folder.join(archive::file(&package.digest));
+                // A copy: who is lent the archive must not come near the store. It is read by anyone inside.
+                std::fs::copy(store.path(&package.digest), &place).map_err(failed)?;
+                let found = digest_of(&place)?;
+                if found != package.digest {
+                    return Err(Failure::from(till_image::ImageError::Damaged {
+                        expected: package.digest.clone(),
+                        found,
+                    }));
+                }
+                controls.push((package, till_image::control(&place)?));
+            }
+            for (name, text) in archive::index(&controls, &suite) {
+                std::fs::write(folder.join(name), text).map_err(failed)?;
+            }
+            Ok(())
+        };
+        blocking(write).await
+    }
+
+    /// What apt got for steps that were watched.
+    pub(crate) async fn recorded(&self, folder: PathBuf) -> Result<Resolved, Failure> {
+        let store = self.store.clone();
+        let read = move || {
+            let mut packages = BTreeSet::new();
+            for name in names(&folder)?.iter().filter(|name| name.ends_with(".deb")) {
+                let path = folder.join(name);
+                let control = till_image::control(&path)?;
+                let field = |name: &str| {
+                    let found = control.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+                    found.map(|value| value.trim().to_owned()).unwrap_or_default()
+                };
+                let (digest, size) = take(&store, &path)?;
+                packages.insert(Package {
+                    name: field("Package"),
+                    version: field("Version"),
+                    architecture: field("Architecture"),
+                    digest,
+                    size,
+                    path: None,
+                    security: None,
+                });
+            }
+            Ok(Resolved { packages: packages.into_iter().collect(), suites: suites(&folder)? })
+        };
+        blocking(read).await
+    }
+
+    /// The blobs that a base's lock names: packages and files, from which it can be made again.
+    pub(crate) async fn locked_blobs(&self, base: &ManifestDigest) -> Result<Vec<Digest>, Failure> {
+        let lock = self.kept_lock(base).await?;
+        Ok(lock.map(|lock| blobs(&lock)).unwrap_or_default())
+    }
+}
+
+fn blobs(lock: &BaseLock) -> Vec<Digest> {
+    let packages = lock.package.iter().map(|package| package.digest.clone());
+    packages.chain(lock.remote.iter().map(|remote| remote.digest.clone())).collect()
+}
+
+/// Hears what is said, and passes it on.
+struct Ear<'a, 'b>(&'a mut Journal<'b>, Vec<u8>);
+
+impl till_core::port::LogSink for Ear<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) {
+        self.1.extend_from_slice(bytes);
+        self.0.write(bytes);
+    }
+}
+
+/// Puts a question to the apt of an instance; what it said.
+async fn put(
+    instance: &mut dyn Instance,
+    argv: Vec<String>,
+    network: Network,
+    journal: &mut Journal<'_>,
+) -> Result<String, Failure> {
+    let env = [
+        ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        ("DEBIAN_FRONTEND", "noninteractive"),
+        ("LC_ALL", "C.UTF-8"),
+    ];
+    let step = Step {
+        name: "which packages".to_owned(),
+        argv,
+        env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        dir: "/".to_owned(),
+        user: "root".to_owned(),
+        network,
+        mounts: Vec::new(),
+    };
+    let mut ear = Ear(journal, Vec::new());
+    let exit = instance.run(&step, &[], &mut ear).await?;
+    let said = String::from_utf8_lossy(&ear.1).into_owned();
+    if exit.evidence == Evidence::Code(0) {
+        return Ok(said);
+    }
+    let fault = if apt::blames_network(&said) { Fault::House } else { Fault::Base };
+    Err(Failure::new(fault, "the base's apt cannot tell which packages the recipe comes to")
+        .evidence(journal.last_lines()))
+}
+
+fn take_all(store: &till_image::Store, answers: &Answers, chosen: &[Chosen]) -> Result<Vec<Package>, Failure> {
+    let places = apt::places(&answers.addresses);
+    let mut packages = Vec::new();
+    for one in chosen {
+        let file = one.file();
+        let (digest, size) = take(store, &answers.archives.join(&file))?;
+        packages.push(Package {
+            name: one.name.clone(),
+            version: one.version.clone(),
+            architecture: one.architecture.clone(),
+            digest,
+            size,
+            path: places.get(&file).cloned(),
+            security: Some(one.security),
+        });
+    }
+    packages.sort();
+    Ok(packages)
+}
+
+/// Copies a file into the store.
+fn take(store: &till_image::Store, path: &Path) -> Result<(Digest, u64), Failure> {
+    let failed = |error| Failure::house(format!("cannot keep `{}`", path.display()), error);
+    // What an instance left there may be a link to anything.
+    if !std::fs::symlink_metadata(path).map_err(failed)?.is_file() {
+        return Err(Failure::new(Fault::Base, format!("`{}` is not a file", path.display())));
+    }
+    let mut writer = store.writer()?;
+    std::io::copy(&mut std::fs::File::open(path).map_err(failed)?, &mut writer).map_err(failed)?;
+    let (digest, size) = writer.finish()?;
+    Ok((digest.0, size))
+}
+
+fn digest_of(path: &Path) -> Result<Digest, Failure> {
+    let failed = |error| Failure::house(format!("cannot read `{}`", path.display()), error);
+    Digest::of_reader(&mut std::fs::File::open(path).map_err(failed)?).map_err(failed)
+}
+
+/// What the Release files of a folder say, each suite once.
+fn suites(folder: &Path) -> Result<Vec<Suite>, Failure> {
+    let mut found = BTreeSet::new();
+    for name in names(folder)?.iter().filter(|name| name.ends_with("Release")) {
+        let text = std::fs::read(folder.join(name)).unwrap_or_default();
+        found.extend(apt::suite(name, &String::from_utf8_lossy(&text)));
+    }
+    Ok(found.into_iter().collect())
+}
+
+fn names(folder: &Path) -> Result<Vec<String>, Failure> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Failure::house(format!("cannot read `{}`", folder.display()), error)),
+    };
+    // No symlink: what a step left there is of strangers.
+    let plain = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+    let mut names: Vec<_> = plain.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    Ok(names)
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Failure::house("cannot keep packages", error)),
+    }
+}
