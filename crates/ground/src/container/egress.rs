@@ -31,13 +31,14 @@ pub(super) struct Forward {
 }
 
 impl Egress {
-    /// Connects the network namespace of `pid` to the outside.
+    /// Connects the network namespace of `pid` to the outside. None when this machine has no way out itself: then there is
+    /// nothing to connect to, and who needs nothing of it goes on.
     pub(super) async fn open(
         name: &str,
         pid: u32,
         forwards: &[Forward],
         folder: &Path,
-    ) -> Result<Self, ContainerError> {
+    ) -> Result<Option<Self>, ContainerError> {
         let failed = |said: String| ContainerError::Egress { step: name.to_owned(), said };
         // pasta gives up the right to look into other users' processes before it opens these: hence by name.
         let pin = |kind: &str| {
@@ -71,10 +72,13 @@ impl Egress {
         let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
         for _ in 0..2000 {
             if std::fs::read_to_string(&ready).is_ok_and(|pid| pid.ends_with('\n')) {
-                return Ok(Self { _child: child, _namespaces: namespaces });
+                return Ok(Some(Self { _child: child, _namespaces: namespaces }));
             }
             if let Ok(Some(status)) = child.try_wait() {
                 let said = std::fs::read_to_string(&log).unwrap_or_default();
+                if forwards.is_empty() && said.contains("No external routable interface") {
+                    return Ok(None);
+                }
                 let said: Vec<_> = said.lines().filter(|line| !line.contains("to syslog")).collect();
                 return Err(failed(format!("pasta ended ({status}): {}", said.join("; "))));
             }

@@ -94,7 +94,7 @@ impl<'a> Running<'a> {
             deleted: false,
         };
         if step.network == Network::Egress {
-            running._egress = Some(Egress::open(seat.name, pid, forwards, &folder.path).await?);
+            running._egress = Egress::open(seat.name, pid, forwards, &folder.path).await?;
         }
         let mut start = process::command(&house.runtime.tool);
         start.arg("--root").arg(folder.state()).arg("start").arg(seat.name);

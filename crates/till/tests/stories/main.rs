@@ -15,6 +15,7 @@ mod import;
 mod inventory;
 mod isolation;
 mod limits;
+mod locks;
 mod registry;
 mod reuse;
 mod runs;

@@ -81,8 +81,17 @@ pub fn base(name: &str) {
     if name != "debian" {
         base("debian");
     }
-    let path = repository().join("bases").join(name);
-    till(&["base", "build", path.to_str().unwrap()]).ok();
+    let (path, lock) = (repository().join("bases").join(name), lock_of(name));
+    let build = ["base", "build", path.to_str().unwrap(), "--lock", lock.to_str().unwrap()];
+    // The packages of today are asked for once; a lock of another recipe is written anew.
+    if !lock.exists() || till(&[&build[..], &["--locked"]].concat()).code != 0 {
+        till(&build).ok();
+    }
+}
+
+/// Where the stories keep the lock of a base of the repository.
+pub fn lock_of(name: &str) -> PathBuf {
+    shared_data().join(format!("{name}.lock"))
 }
 
 /// A temporary source, no repository, with these files.
