@@ -1,8 +1,9 @@
 //! An archive to a place in a tree.
 //!
 //! What COPY says: a directory's content goes into the place; a single file becomes the place, unless that is a directory.
-//! Directories that are missing above are made. A directory that is there keeps its owner and mode when it is the place
-//! itself, and gets those of the copy when it lies below. A file never replaces a directory, nor the other way round.
+//! Directories that are missing are made, the place too: they belong to root or whom the copy says. A directory that is
+//! there keeps its owner and mode when it is the place itself, and gets those of the copy when it lies below. A file never
+//! replaces a directory, nor the other way round.
 
 use std::io::Read;
 use std::os::fd::AsFd as _;
@@ -15,7 +16,7 @@ use super::archives::{Content, look};
 use crate::error::{ImageError, shown};
 use crate::ids::IdShift;
 use crate::tree::{open_dir_inside, open_tree};
-use crate::unpack::{Entry, Member, Place, Reader, Unpacked, Unpacking, What, Whiteouts, count, unpack};
+use crate::unpack::{Member, Place, Reader, Unpacked, Unpacking, What, Whiteouts, count, unpack};
 
 /// As many symlinks as the kernel follows in one path.
 const MAX_LINKS: usize = 40;
@@ -50,13 +51,11 @@ pub fn land(
     (path, directory): (&str, bool),
     rewriting: &Rewriting<'_>,
 ) -> Result<Landed, ImageError> {
-    let existed = is_directory(root, path)?;
     let unpacking = Unpacking::into_tree(rewriting.ids, rewriting.owner, rewriting.limit_bytes);
-    let directory = directory || existed;
+    let directory = directory || is_directory(root, path)?;
     let mut landing = Landing {
         root,
         path: if directory { path.to_owned() } else { followed(root, path)? },
-        existed,
         directory,
         rewriting,
         unpacking: &unpacking,
@@ -70,8 +69,7 @@ pub fn land(
         // `./`, the directory whose content is copied, is the place itself.
         let is_root = entry.path == b"./" || entry.path == b".";
         if is_root {
-            landing.directory = true;
-            landing.itself(&entry)?;
+            landing.itself()?;
         } else if let Some(member) = Member::of(entry, &unpacking)? {
             landing.take(member, &mut archive)?;
         }
@@ -85,8 +83,6 @@ pub fn land(
 struct Landing<'a> {
     root: &'a Path,
     path: String,
-    /// Was there a directory before?
-    existed: bool,
     directory: bool,
     rewriting: &'a Rewriting<'a>,
     unpacking: &'a Unpacking,
@@ -111,23 +107,11 @@ impl<'a> Landing<'a> {
         }
     }
 
-    /// The directory whose content is copied: the place is made like it, if it was not there.
-    fn itself(&mut self, entry: &Entry) -> Result<(), ImageError> {
-        if self.existed || self.path.trim_matches('/').is_empty() {
-            return Ok(());
-        }
-        let (above, name) = split(&self.path);
-        let entry = Entry { path: name.as_bytes().to_vec(), ..entry.clone() };
-        let Some(mut member) = Member::of(entry, self.unpacking)? else {
-            return Ok(());
-        };
-        self.change_mode(&mut member);
-        expect_way(self.root, &self.path)?;
-        let mut place = Place::open_with(self.root, above, self.unpacking, self.rewriting.directory_mode())?;
-        if place.kind(&member.path).is_some() {
-            return Err(in_the_way(&member.path, "what is there is no directory"));
-        }
-        place.take(&member, &mut std::io::empty())
+    /// The directory whose content is copied. A place that was not there is made, but not like it: only what is in the
+    /// directory is copied, as BuildKit's `prepareTargetDir` does.
+    fn itself(&mut self) -> Result<(), ImageError> {
+        self.directory = true;
+        self.place().map(drop)
     }
 
     fn change_mode(&self, member: &mut Member) {

@@ -19,7 +19,7 @@ use crate::reading::VerifiedLayer;
 use crate::store::Store;
 pub(crate) use entry::{Member, What, safe_parts};
 pub(crate) use place::Place;
-pub(crate) use reader::{Entry, Reader};
+pub(crate) use reader::Reader;
 
 /// How an archive becomes a tree.
 #[derive(Debug, Clone)]
