@@ -16,6 +16,7 @@ mod inventory;
 mod isolation;
 mod limits;
 mod locks;
+mod local_registry;
 mod registry;
 mod reuse;
 mod runs;
