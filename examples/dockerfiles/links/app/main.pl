@@ -1,0 +1,1 @@
+use lib; print "main\n";

@@ -1,0 +1,1 @@
+module.exports = (text) => `<!doctype html>\n${text}\n`;
