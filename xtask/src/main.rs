@@ -21,7 +21,7 @@ Usage: cargo xtask TASK
   setup          install the system packages that are missing (Debian, as root)
   check          formatting, clippy, walls, sizes of files, documentation, dependencies
   walls          only the walls: who may use whom, licences, sizes of files
-  test [--all]   setup, check, and every test; --all: the demo too
+  test [--all]   setup, check, and every test; --all: those that take minutes and the demo, too
   demo           setup, build till, make the base images, prepare and run four real apps";
 
 fn main() -> ExitCode {

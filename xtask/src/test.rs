@@ -14,15 +14,18 @@ use crate::{demo, setup};
 pub(crate) enum Extent {
     /// Setup, checks, tests.
     Usual,
-    /// The demo, too.
+    /// The tests that take minutes and the demo, too.
     All,
 }
+
+/// How the names of tests begin that compile with toolchains of a gigabyte, by several builders.
+const SLOW: &str = "toolchains_";
 
 /// Runs all of it, and says at the end what failed.
 pub(crate) fn test(repository: &Repository, extent: Extent) -> Result<()> {
     setup::setup()?;
     let mut outcomes = check::outcomes(repository);
-    outcomes.push(Outcome::of("tests", || tests(repository)));
+    outcomes.push(Outcome::of("tests", || tests(repository, extent)));
     if extent == Extent::All {
         outcomes.push(Outcome::of("demo", || demo::demo(repository).map(|()| End::Good(String::new()))));
     }
@@ -65,12 +68,17 @@ fn count(text: &str, word: &str) -> u64 {
         .unwrap_or(0)
 }
 
-fn tests(repository: &Repository) -> Result<End> {
+fn tests(repository: &Repository, extent: Extent) -> Result<End> {
     if !tools::is_root() {
         tools::say("  note: not root; tests whose names begin with `root_` will fail");
     }
     let mut command = repository.cargo(["test", "--workspace", "--no-fail-fast"]);
-    tools::say("  $ cargo test --workspace --no-fail-fast");
+    let skip: &[&str] = match extent {
+        Extent::Usual => &["--", "--skip", SLOW],
+        Extent::All => &[],
+    };
+    command.args(skip);
+    tools::say(&format!("  $ cargo test --workspace --no-fail-fast {}", skip.join(" ")));
     command.stdout(Stdio::piped());
     let mut child = command.spawn().context("cannot start `cargo test`")?;
     let mut tally = Tally::default();
