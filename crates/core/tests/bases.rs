@@ -87,6 +87,7 @@ fn plan(app: &str) -> Plan {
     let request = Request {
         base: Some(&version(name)),
         base_epoch: EPOCH,
+        base_env: &BTreeMap::new(),
         source: &view(&folder, |view| contract.reads(view, &app_file, &Choice::default())),
         app: &app_file,
         env: &BTreeMap::new(),

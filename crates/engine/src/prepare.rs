@@ -92,11 +92,15 @@ impl Engine {
         let reads = contract.reads(&view, &app_file, &wish.choice);
         let files: Vec<_> = reads.iter().filter_map(|path| view.file(path).cloned()).collect();
         view.texts = wish.source.texts(&files).await?;
+        let set = base.iter().flat_map(|base| &base.image.config.env);
+        // An image of others may hold what is no variable.
+        let base_env = set.filter(|(name, _)| !name.is_empty() && !name.contains('=')).cloned().collect();
         let mut world = World::new(self, Fault::Source, observer);
         let plan = loop {
             let request = Request {
                 base: base.as_ref().map(|base| &base.fact.version),
                 base_epoch: crate::recreate::EPOCH,
+                base_env: &base_env,
                 source: &view,
                 app: &app_file,
                 env: &wish.env,

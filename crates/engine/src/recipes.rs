@@ -49,6 +49,11 @@ pub struct Verified {
 
 impl Engine {
     /// What a base was made of, if that was kept.
+    pub async fn base_lock(&self, base: &crate::BaseEntry) -> Result<Option<BaseLock>, Failure> {
+        self.kept_lock(&base.fact.version.digest).await
+    }
+
+    /// The same by its image.
     pub(crate) async fn kept_lock(&self, image: &ManifestDigest) -> Result<Option<BaseLock>, Failure> {
         let Some(bytes) = self.document(image, MEDIA_TYPE).await? else {
             return Ok(None);

@@ -73,6 +73,8 @@ pub struct Request<'a> {
     pub base: Option<&'a BaseVersion>,
     /// Seconds since 1970: when the base was made, for layers that do not depend on the commit.
     pub base_epoch: u64,
+    /// What the base's image sets for whatever runs in it.
+    pub base_env: &'a BTreeMap<String, String>,
     /// The source, with the texts that [`Contract::reads`] asked for.
     pub source: &'a SourceView,
     /// The source's `till.toml`.

@@ -103,6 +103,7 @@ mod tests {
         let plan = spec.contract.plan(&Request {
             base: Some(&BaseVersion { name: spec.name.clone(), version: 1, digest }),
             base_epoch: 0,
+            base_env: &std::collections::BTreeMap::new(),
             source: &SourceView { files: vec![file], ..SourceView::default() },
             app: &AppFile::default(),
             env: &std::collections::BTreeMap::new(),

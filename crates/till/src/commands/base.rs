@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use till_core::contract::ContractSpec;
 use till_core::model::base_lock::{self, PackageChange};
-use till_core::model::{BaseRef, BaseVersion, ExternalFile, ImageName};
+use till_core::model::{BaseLock, BaseRef, BaseVersion, ExternalFile, ImageName};
 use till_core::{Failure, Fault};
 use till_engine::{BaseAbout, BaseEntry, BaseImported, Engine, ImportWish, LockUse, Naming, Remake};
 use till_image::{Destination, ImportLimits, ImportSource, Policy};
@@ -23,7 +23,8 @@ pub(super) async fn run(engine: &Engine, command: Base, screen: &Screen) -> Resu
         Base::Verify { base } => verify(engine, &base, screen).await,
         Base::List => list(engine, screen).await,
         Base::Show { base } => {
-            show(&engine.base(&base).await?, screen);
+            let entry = engine.base(&base).await?;
+            show(&entry, engine.base_lock(&entry).await?.as_ref(), screen);
             Ok(())
         }
         Base::Import(wish) => import(engine, &wish, screen).await,
@@ -208,7 +209,7 @@ async fn list(engine: &Engine, screen: &Screen) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show(base: &BaseEntry, screen: &Screen) {
+fn show(base: &BaseEntry, lock: Option<&BaseLock>, screen: &Screen) {
     let version = &base.fact.version;
     let size: u64 = base.image.layers.iter().map(|layer| layer.size).sum();
     let layers: Vec<_> = base.image.layers.iter().map(|layer| json!({ "digest": layer.blob, "diff_id": layer.diff_id, "size": layer.size, "media_type": layer.media_type })).collect();
@@ -224,6 +225,7 @@ fn show(base: &BaseEntry, screen: &Screen) {
         "spec": spec(&base.about),
         "external": base.about.external().is_some(),
         "origin": base.about.external(),
+        "lock": lock,
     });
     let mut rows = vec![
         ("base", name(version)),
@@ -235,6 +237,10 @@ fn show(base: &BaseEntry, screen: &Screen) {
         ("made", time(base.fact.made)),
         ("size", format!("{} MB in {} layers, compressed", size / 1_000_000, layers.len())),
     ];
+    if let Some(lock) = lock {
+        let suites: Vec<_> = lock.suite.iter().map(|suite| format!("{} of {}", suite.name, suite.date)).collect();
+        rows.push(("locked", format!("{} packages; {}", lock.package.len(), suites.join(", "))));
+    }
     if let Some(origin) = base.about.external() {
         rows.push(("external", format!("from {}; it cannot be made again, only imported again", origin.source)));
     }

@@ -108,10 +108,10 @@ impl<'a> Planner<'a> {
         Ok(Self { spec, request, parameters: spec.parameter.iter().map(value).collect() })
     }
 
-    /// The contract's environment, `more` of it, the app's, the command line's; later ones win.
+    /// What the base's image sets, the contract's environment, `more` of it, the app's, the command line's; later ones win.
     fn env(&self, more: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         let mut env = BTreeMap::from([("PATH".to_owned(), PATH.to_owned())]);
-        for layer in [&self.spec.env, more, &self.request.app.env, self.request.env] {
+        for layer in [self.request.base_env, &self.spec.env, more, &self.request.app.env, self.request.env] {
             env.extend(layer.clone());
         }
         env

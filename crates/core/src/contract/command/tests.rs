@@ -34,6 +34,7 @@ struct Case {
     files: Vec<(String, String)>,
     app: String,
     env: BTreeMap<String, String>,
+    base_env: BTreeMap<String, String>,
     base: Digest,
     environment: String,
 }
@@ -44,6 +45,7 @@ fn case(spec: &str, files: &[(&str, &str)]) -> Case {
         files: files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect(),
         app: String::new(),
         env: BTreeMap::new(),
+        base_env: BTreeMap::new(),
         base: Digest::of(b"base"),
         environment: "container".to_owned(),
     }
@@ -77,6 +79,7 @@ impl Case {
         let plan = spec.plan(&Request {
             base: Some(&version),
             base_epoch: 7,
+            base_env: &self.base_env,
             source: &view,
             app: &AppFile::parse(&self.app).unwrap(),
             env: &self.env,

@@ -35,7 +35,8 @@ fn later_words_on_the_environment_win() {
     let text = "[env]\nA = \"contract\"\nB = \"contract\"\nC = \"contract\"\n\
         [build_env]\nD = \"build\"\nA = \"build\"\nB = \"build\"\n\
         [[step]]\nname = \"s\"\nrun = [\"x\"]\nenv = { E = \"step\", D = \"step\" }\n";
-    let case = case(&format!("{text}{START}"), &[("a", "")]);
+    let mut case = case(&format!("{text}{START}"), &[("a", "")]);
+    case.base_env = ["A", "F", "PATH"].map(|name| (name.to_owned(), "image".to_owned())).into();
     let plan = case.app("[env]\nB = \"app\"\nC = \"app\"").env("C", "line").plan().unwrap();
     let launch = &plan.launch.env;
     let step = &steps(&plan)[0].env;
@@ -45,6 +46,8 @@ fn later_words_on_the_environment_win() {
         ("C", "line", Some("line")),
         ("D", "step", None),
         ("E", "step", None),
+        ("F", "image", Some("image")),
+        ("PATH", "image", Some("image")),
     ] {
         assert_eq!(step.get(name).map(String::as_str), Some(in_step), "{name} of the step");
         assert_eq!(launch.get(name).map(String::as_str), in_launch, "{name} of the launch");
