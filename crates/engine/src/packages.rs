@@ -3,6 +3,7 @@
 //! ```text
 //! DATA/caches/.recipes/apt/SUITE/    what this machine's apt keeps for systems     ground::debian
 //! DATA/caches/.recipes/apt/.upon/    the same of apt in instances of bases
+//! DATA/caches/.recipes/apt/HEX.json  what a wish came to when mirrors said what they say
 //! STAGING/packages/                  an archive of just the packages of one plan
 //! STAGING/record/                    copies of what apt got for the steps of a Dockerfile
 //! ```
@@ -25,6 +26,8 @@ use crate::{Engine, new_bits};
 
 /// Where apt in an instance keeps what it gets.
 const KEPT: &str = "/run/till-apt";
+/// What people see of it.
+const WHICH: &str = "which packages";
 /// More than any list of packages takes.
 const LOG: u64 = 64 << 20;
 
@@ -38,52 +41,74 @@ impl Engine {
         .await?;
         let keep = self.folder("caches/.recipes/apt")?;
         let staging = self.staging(&PreparationId::from_bits(new_bits()))?;
-        observer.event(Event::Began("which packages"));
         let began = Instant::now();
+        observer.event(Event::Began(WHICH));
         let mut journal = Journal::new(observer, &staging.path().join("packages.log"), LOG);
-        let answers = match wish {
-            PackageWish::System(system) => self.bootstrapper.resolve(system, &keep, &mut journal).await,
-            PackageWish::Upon { image, names, recommends } => {
-                self.ask(image, names, *recommends, &keep, &mut journal).await
-            }
-        };
-        let answers = answers.inspect_err(|_| observer.event(Event::Failed("which packages")))?;
+        let resolved = self.ask(wish, &keep, &mut journal).await;
+        let resolved = resolved.inspect_err(|_| observer.event(Event::Failed(WHICH)))?;
         let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        observer.event(Event::Ended(&StepReport { name: "which packages".to_owned(), milliseconds, reused: false }));
-        let (store, chosen) = (self.store.clone(), apt::chosen(&answers.simulation));
-        let work =
-            move || Ok(Resolved { packages: take_all(&store, &answers, &chosen)?, suites: suites(&answers.lists)? });
-        blocking(work).await
+        observer.event(Event::Ended(&StepReport { name: WHICH.to_owned(), milliseconds, reused: false }));
+        Ok(resolved)
     }
 
-    /// Asks the apt of an image.
-    async fn ask(
-        &self,
-        image: &ManifestDigest,
-        names: &[String],
-        recommends: bool,
-        keep: &Path,
-        journal: &mut Journal<'_>,
-    ) -> Result<Answers, Failure> {
-        let host = keep.join(".upon");
+    /// Asks apt: of this machine for a system, of an image for what comes upon it.
+    async fn ask(&self, wish: &PackageWish, keep: &Path, journal: &mut Journal<'_>) -> Result<Resolved, Failure> {
+        match wish {
+            PackageWish::System(system) => {
+                let lists = self.bootstrapper.update(system, keep, journal).await?;
+                let remembered = Remembered::of(wish, &lists, keep)?;
+                if let Some(resolved) = remembered.read(&self.store) {
+                    return Ok(resolved);
+                }
+                let answers = self.bootstrapper.resolve(system, keep, journal).await?;
+                self.taken(answers, remembered).await
+            }
+            PackageWish::Upon { image, names, recommends } => {
+                let host = keep.join(".upon");
+                let mut instance = self.asked(image, &host).await?;
+                let archives = format!("{KEPT}/archives");
+                let questions = apt::questions(&apt::kept_in(KEPT), &archives, names, *recommends);
+                let folders = [format!("{KEPT}/lists/partial"), format!("{archives}/partial"), format!("{KEPT}/cache")];
+                let folders = ["mkdir", "-p"].map(str::to_owned).into_iter().chain(folders).collect();
+                put(&mut *instance, folders, Network::None, journal).await?;
+                put(&mut *instance, questions.update, Network::Egress, journal).await?;
+                let remembered = Remembered::of(wish, &host.join("lists"), keep)?;
+                if let Some(resolved) = remembered.read(&self.store) {
+                    return Ok(resolved);
+                }
+                let simulation = put(&mut *instance, questions.simulate, Network::None, journal).await?;
+                let addresses = put(&mut *instance, questions.addresses, Network::None, journal).await?;
+                put(&mut *instance, questions.download, Network::Egress, journal).await?;
+                // Nothing of it runs any more when what it left is looked at.
+                drop(instance);
+                let answers = Answers { simulation, addresses, archives: host.join("archives") };
+                self.taken(answers, remembered).await
+            }
+        }
+    }
+
+    /// An instance of an image whose apt keeps what it gets in a folder of the host.
+    async fn asked(&self, image: &ManifestDigest, host: &Path) -> Result<Box<dyn Instance>, Failure> {
         let opening = Opening {
             id: InstanceId::from_bits(new_bits()),
             layers: till_image::load(&self.store, image)?.layers,
-            mounts: vec![Mount { host: host.clone(), path: KEPT.to_owned(), owner: "root".to_owned() }],
+            mounts: vec![Mount { host: host.to_owned(), path: KEPT.to_owned(), owner: "root".to_owned() }],
             limits: Limits::default(),
             epoch: crate::recreate::EPOCH,
         };
-        let mut instance = self.environment.open(opening).await?;
-        let archives = format!("{KEPT}/archives");
-        let questions = apt::questions(&apt::kept_in(KEPT), &archives, names, recommends);
-        let folders = [format!("{KEPT}/lists/partial"), format!("{archives}/partial"), format!("{KEPT}/cache")];
-        let folders = ["mkdir", "-p"].map(str::to_owned).into_iter().chain(folders).collect();
-        put(&mut *instance, folders, Network::None, journal).await?;
-        put(&mut *instance, questions.update, Network::Egress, journal).await?;
-        let simulation = put(&mut *instance, questions.simulate, Network::None, journal).await?;
-        let addresses = put(&mut *instance, questions.addresses, Network::None, journal).await?;
-        put(&mut *instance, questions.download, Network::Egress, journal).await?;
-        Ok(Answers { simulation, addresses, archives: host.join("archives"), lists: host.join("lists") })
+        self.environment.open(opening).await
+    }
+
+    /// Takes the packages that apt chose into the store, and remembers which they are.
+    async fn taken(&self, answers: Answers, remembered: Remembered) -> Result<Resolved, Failure> {
+        let store = self.store.clone();
+        let work = move || {
+            let packages = take_all(&store, &answers, &apt::chosen(&answers.simulation))?;
+            let resolved = Resolved { packages, suites: remembered.suites.clone() };
+            remembered.write(&resolved);
+            Ok(resolved)
+        };
+        blocking(work).await
     }
 
     /// Makes sure that packages are in the store: what is not is got from a mirror that still has it.
@@ -159,7 +184,9 @@ impl Engine {
                     security: None,
                 });
             }
-            Ok(Resolved { packages: packages.into_iter().collect(), suites: suites(&folder)? })
+            let suites: BTreeSet<_> =
+                releases(&folder)?.iter().filter_map(|(name, text)| apt::suite(name, text)).collect();
+            Ok(Resolved { packages: packages.into_iter().collect(), suites: suites.into_iter().collect() })
         };
         blocking(read).await
     }
@@ -174,6 +201,34 @@ impl Engine {
 fn blobs(lock: &BaseLock) -> Vec<Digest> {
     let packages = lock.package.iter().map(|package| package.digest.clone());
     packages.chain(lock.remote.iter().map(|remote| remote.digest.clone())).collect()
+}
+
+/// What a wish came to when the mirrors said the same as today.
+struct Remembered {
+    file: PathBuf,
+    suites: Vec<Suite>,
+}
+
+impl Remembered {
+    fn of(wish: &PackageWish, lists: &Path, keep: &Path) -> Result<Self, Failure> {
+        let releases = releases(lists)?;
+        let texts: Vec<_> = releases.iter().map(|(name, text)| format!("{name}\n{text}")).collect();
+        let suites: BTreeSet<_> = releases.iter().filter_map(|(name, text)| apt::suite(name, text)).collect();
+        let file = keep.join(format!("{}.json", wish.digest(&texts).hex()));
+        Ok(Self { file, suites: suites.into_iter().collect() })
+    }
+
+    /// What is still there of it is all of it, or nothing.
+    fn read(&self, store: &till_image::Store) -> Option<Resolved> {
+        let resolved: Resolved = serde_json::from_slice(&std::fs::read(&self.file).ok()?).ok()?;
+        resolved.packages.iter().all(|package| store.has(&package.digest)).then_some(resolved)
+    }
+
+    /// Whatever keeps it from being remembered, it is only asked again.
+    fn write(&self, resolved: &Resolved) {
+        let bytes = serde_json::to_vec(resolved).unwrap_or_default();
+        let _ = std::fs::write(&self.file, bytes);
+    }
 }
 
 /// Hears what is said, and passes it on.
@@ -199,7 +254,7 @@ async fn put(
         ("LC_ALL", "C.UTF-8"),
     ];
     let step = Step {
-        name: "which packages".to_owned(),
+        name: WHICH.to_owned(),
         argv,
         env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         dir: "/".to_owned(),
@@ -256,14 +311,13 @@ fn digest_of(path: &Path) -> Result<Digest, Failure> {
     Digest::of_reader(&mut std::fs::File::open(path).map_err(failed)?).map_err(failed)
 }
 
-/// What the Release files of a folder say, each suite once.
-fn suites(folder: &Path) -> Result<Vec<Suite>, Failure> {
-    let mut found = BTreeSet::new();
-    for name in names(folder)?.iter().filter(|name| name.ends_with("Release")) {
-        let text = std::fs::read(folder.join(name)).unwrap_or_default();
-        found.extend(apt::suite(name, &String::from_utf8_lossy(&text)));
-    }
-    Ok(found.into_iter().collect())
+/// The Release files of a folder: their names and texts.
+fn releases(folder: &Path) -> Result<Vec<(String, String)>, Failure> {
+    let text = |name: String| {
+        let bytes = std::fs::read(folder.join(&name)).unwrap_or_default();
+        (name, String::from_utf8_lossy(&bytes).into_owned())
+    };
+    Ok(names(folder)?.into_iter().filter(|name| name.ends_with("Release")).map(text).collect())
 }
 
 fn names(folder: &Path) -> Result<Vec<String>, Failure> {

@@ -1,7 +1,7 @@
 //! A bootstrapper whose systems have a file for each package, and whose packages are real `.deb` files.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
@@ -53,17 +53,25 @@ impl Packages {
 
 #[async_trait]
 impl Bootstrapper for Packages {
-    async fn resolve(&self, system: &Bootstrap, keep: &Path, log: &mut dyn LogSink) -> Result<Answers, Failure> {
+    async fn update(&self, system: &Bootstrap, keep: &Path, log: &mut dyn LogSink) -> Result<PathBuf, Failure> {
         self.reach()?;
         log.write(b"reading\n");
+        let lists = keep.join("lists");
+        std::fs::create_dir_all(&lists).unwrap();
+        // Each that is published makes it another release.
+        let published = self.versions.lock().unwrap().len();
+        let release = format!("Codename: {}\nDate: Thu, 01 Jan 1970 00:00:0{published} UTC\n", system.suite);
+        std::fs::write(lists.join(format!("mirror_dists_{}_InRelease", system.suite)), release).unwrap();
+        Ok(lists)
+    }
+
+    async fn resolve(&self, system: &Bootstrap, keep: &Path, _: &mut dyn LogSink) -> Result<Answers, Failure> {
+        self.reach()?;
         if system.packages.iter().any(|name| name == "absent") {
             return Err(Failure::new(Fault::Base, "there is no package `absent`"));
         }
-        let (archives, lists) = (keep.join("archives"), keep.join("lists"));
+        let archives = keep.join("archives");
         std::fs::create_dir_all(&archives).unwrap();
-        std::fs::create_dir_all(&lists).unwrap();
-        let release = format!("Codename: {}\nDate: Thu, 01 Jan 1970 00:00:00 UTC\n", system.suite);
-        std::fs::write(lists.join(format!("mirror_dists_{}_InRelease", system.suite)), release).unwrap();
         let (mut simulation, mut addresses) = (String::new(), String::new());
         for name in &system.packages {
             let version = self.version(name);
@@ -73,7 +81,7 @@ impl Bootstrapper for Packages {
             simulation += &format!("Inst {name} ({version} {suite} [all])\n");
             addresses += &format!("'http://mirror.example/pool/{file}' {file} 1 SHA256:0\n");
         }
-        Ok(Answers { simulation, addresses, archives, lists })
+        Ok(Answers { simulation, addresses, archives })
     }
 
     async fn fetch(&self, packages: &[Package], into: &Path, _: &mut dyn LogSink) -> Result<(), Failure> {

@@ -14,7 +14,7 @@ pub mod archive;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, ManifestDigest};
-use crate::plan::Bootstrap;
+use crate::plan::{Bootstrap, digest_of};
 
 /// One package, exactly.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -64,7 +64,7 @@ impl From<&Package> for Pinned {
 }
 
 /// What a recipe asks for; which packages that comes to is found out.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum PackageWish {
     /// A whole system.
     System(Bootstrap),
@@ -89,8 +89,15 @@ pub struct Suite {
     pub date: String,
 }
 
+impl PackageWish {
+    /// Names the wish together with what the Release files of its suites say: the same of both come to the same packages.
+    pub fn digest(&self, releases: &[String]) -> Digest {
+        digest_of(&(self, releases))
+    }
+}
+
 /// What a wish came to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolved {
     /// Sorted by name.
     pub packages: Vec<Package>,

@@ -143,14 +143,16 @@ pub struct Answers {
     pub addresses: String,
     /// A folder that has the packages, among others, by apt's names.
     pub archives: PathBuf,
-    /// A folder that has the Release files of its suites, among others, by apt's names.
-    pub lists: PathBuf,
 }
 
 /// Makes systems from packages.
 #[async_trait]
 pub trait Bootstrapper: Send + Sync {
-    /// Finds out which packages the system comes to today, and gets them. What it keeps for the next time is in `keep`.
+    /// Gets what mirrors say of the system's suites today. Answers with a folder that has their Release files, among others,
+    /// by apt's names. What it keeps for the next time is in `keep`.
+    async fn update(&self, system: &Bootstrap, keep: &Path, log: &mut dyn LogSink) -> Result<PathBuf, Failure>;
+
+    /// Finds out which packages the system comes to by that, and gets them.
     async fn resolve(&self, system: &Bootstrap, keep: &Path, log: &mut dyn LogSink) -> Result<Answers, Failure>;
 
     /// Gets packages by their place in mirrors, into files of `into` that [`archive::file`](crate::packages::archive::file)

@@ -13,7 +13,7 @@ use std::process::Stdio;
 
 use async_trait::async_trait;
 use till_core::packages::Package;
-use till_core::packages::apt::{self, questions};
+use till_core::packages::apt::{self, Questions, questions};
 use till_core::packages::archive;
 use till_core::plan::Bootstrap;
 use till_core::port::{Answers, Bootstrapper, LogSink};
@@ -57,7 +57,7 @@ impl Blame for MirrorError {
 
 #[async_trait]
 impl Bootstrapper for Mmdebstrap {
-    async fn resolve(&self, system: &Bootstrap, keep: &Path, log: &mut dyn LogSink) -> Result<Answers, Failure> {
+    async fn update(&self, system: &Bootstrap, keep: &Path, log: &mut dyn LogSink) -> Result<PathBuf, Failure> {
         let lines = self.mirrors(system)?;
         let root = keep.join(&system.suite);
         let failed = |error| Failure::house(format!("cannot prepare `{}`", root.display()), error);
@@ -66,16 +66,17 @@ impl Bootstrapper for Mmdebstrap {
         }
         std::fs::write(root.join("status"), "").map_err(failed)?;
         std::fs::write(root.join("sources.list"), lines.join("\n") + "\n").map_err(failed)?;
-        let mut names = vec!["?essential".to_owned(), "apt".to_owned()];
-        names.extend(system.packages.iter().cloned());
-        let archives = root.join("archives");
-        let questions = questions(&own(&root), &archives.to_string_lossy(), &names, system.recommends);
-        let mut answers = Answers { archives, lists: root.join("lists"), ..Answers::default() };
-        ask(&questions.update, log).await?;
-        answers.simulation = ask(&questions.simulate, log).await?;
-        answers.addresses = ask(&questions.addresses, &mut Deaf).await?;
+        ask(&asked(system, &root).update, log).await?;
+        Ok(root.join("lists"))
+    }
+
+    async fn resolve(&self, system: &Bootstrap, keep: &Path, log: &mut dyn LogSink) -> Result<Answers, Failure> {
+        let root = keep.join(&system.suite);
+        let questions = asked(system, &root);
+        let simulation = ask(&questions.simulate, log).await?;
+        let addresses = ask(&questions.addresses, &mut Deaf).await?;
         ask(&questions.download, log).await?;
-        Ok(answers)
+        Ok(Answers { simulation, addresses, archives: root.join("archives") })
     }
 
     async fn fetch(&self, packages: &[Package], into: &Path, log: &mut dyn LogSink) -> Result<(), Failure> {
@@ -141,6 +142,13 @@ impl Bootstrapper for Mmdebstrap {
         Err(Failure::new(fault, format!("mmdebstrap could not make a `{}` system ({status})", system.suite))
             .evidence(last_lines(&said)))
     }
+}
+
+/// What apt is asked for a system: the essential packages, apt, and those that are wished for.
+fn asked(system: &Bootstrap, root: &Path) -> Questions {
+    let mut names = vec!["?essential".to_owned(), "apt".to_owned()];
+    names.extend(system.packages.iter().cloned());
+    questions(&own(root), &root.join("archives").to_string_lossy(), &names, system.recommends)
 }
 
 /// apt's settings for a place of its own, apart from the machine's packages.
