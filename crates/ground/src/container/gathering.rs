@@ -10,7 +10,7 @@ use till_core::port::Layer;
 use till_core::{Failure, Fault};
 use till_image::ImageError;
 
-use super::mounts::Overlay;
+use super::overlay::Overlay;
 use super::seat::lower;
 use super::{House, io};
 

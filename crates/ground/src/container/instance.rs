@@ -13,7 +13,8 @@ use till_core::port::{Capture, Exit, Instance, Layer, Loan, LogSink, Mount, Open
 use till_image::{Packing, Rewriting, Unpacking, Whiteouts};
 
 use super::loans::Desk;
-use super::mounts::{Access, Bind, Overlay};
+use super::mounts::{Access, Bind};
+use super::overlay::Overlay;
 use super::places::{self, Stubs};
 use super::seat::{Folder, lower};
 use super::spec::Seat;

@@ -7,7 +7,8 @@ use till_core::Failure;
 use till_core::port::{Lent, Loan};
 use till_image::{Unpacking, Whiteouts};
 
-use super::mounts::{Access, Bind, Overlay};
+use super::mounts::{Access, Bind};
+use super::overlay::Overlay;
 use super::places::{self, Stubs};
 use super::seat::{Folder, lower};
 use super::{ContainerError, House, io, trees};

@@ -20,6 +20,7 @@ mod instance;
 mod loans;
 mod machine;
 mod mounts;
+mod overlay;
 mod places;
 mod runner;
 mod runtime;
@@ -131,6 +132,8 @@ enum ContainerError {
     User(String),
     #[error("the image has no group `{0}`")]
     Group(String),
+    #[error("the image has {0} layers, and this machine's kernel mounts no more than {1}")]
+    Layers(usize, usize),
     #[error("step `{step}` cannot be started: {said}")]
     Start { step: String, said: String },
     #[error("the network for step `{step}` cannot be set up: {said}")]
@@ -144,7 +147,7 @@ enum ContainerError {
 impl Blame for ContainerError {
     fn fault(&self) -> Fault {
         match self {
-            Self::User(_) | Self::Group(_) | Self::Place { .. } => Fault::Base,
+            Self::User(_) | Self::Group(_) | Self::Place { .. } | Self::Layers(..) => Fault::Base,
             // What the runtimes say of a command that cannot be executed; anything else is theirs.
             Self::Start { said, .. }
                 if ["no such file", "not found", "permission denied", "not a directory"]

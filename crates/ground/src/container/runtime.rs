@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use till_core::plan::{Limits, Network, Step};
 
 use super::spec::{Seat, write_bundle};
-use super::{ContainerError, io, mounts::Overlay, trees};
+use super::{ContainerError, io, overlay::Overlay, trees};
 use crate::process;
 use crate::scratch::Scratch;
 

@@ -8,7 +8,7 @@ use rustix::fs::FlockOperation;
 use till_core::id::InstanceId;
 use till_core::port::Layer;
 
-use super::mounts::Overlay;
+use super::overlay::Overlay;
 use super::{ContainerError, House, io, trees};
 use crate::scratch::births;
 
