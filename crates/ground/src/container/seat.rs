@@ -1,6 +1,7 @@
 //! The folder of an instance: its lock, its upper directory, its bundle. Who holds the lock owns it; when the owner dies
 //! the kernel lets go, and the sweep finds it.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -107,5 +108,26 @@ impl Folder {
 /// The trees of an image, the topmost first, as overlayfs wants them. Unpacks what is not there.
 pub(super) fn lower(house: &House, layers: &[Layer]) -> Result<Vec<PathBuf>, till_core::Failure> {
     let ensure = |layer| trees::ensure(&house.config.data, &house.store, layer, house.config.ids());
-    layers.iter().rev().map(ensure).collect()
+    Ok(each_once(layers.iter().rev().map(ensure).collect::<Result<_, _>>()?))
+}
+
+/// Without what occurs again further down: overlayfs refuses to have a directory twice, and an image may have a layer as
+/// often as it likes. The topmost decides: it has every file that the lower one has, and removes what that removes.
+fn each_once(mut trees: Vec<PathBuf>) -> Vec<PathBuf> {
+    let mut seen = HashSet::new();
+    trees.retain(|tree| seen.insert(tree.clone()));
+    trees
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_that_an_image_has_twice_is_mounted_once_where_it_is_topmost() {
+        let of = |names: &str| names.chars().map(|name| PathBuf::from(name.to_string())).collect::<Vec<_>>();
+        for (all, once) in [("", ""), ("abc", "abc"), ("aaa", "a"), ("abacb", "abc")] {
+            assert_eq!(each_once(of(all)), of(once), "{all}");
+        }
+    }
 }
