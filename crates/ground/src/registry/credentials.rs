@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::base64;
 use super::conf::Place;
@@ -41,7 +41,9 @@ pub fn auth_files(variables: &BTreeMap<String, String>) -> Vec<PathBuf> {
         return vec![PathBuf::from(file)];
     }
     let home = |rest: &str| of("HOME", rest);
-    let runtime = of("XDG_RUNTIME_DIR", "containers/auth.json");
+    // Where there is no directory of a session, as for root, `containers/image` takes this one.
+    let session = format!("/run/containers/{}/auth.json", rustix::process::getuid().as_raw());
+    let runtime = of("XDG_RUNTIME_DIR", "containers/auth.json").or_else(|| Some(session.into()));
     let config = of("XDG_CONFIG_HOME", "containers/auth.json").or_else(|| home(".config/containers/auth.json"));
     let docker = of("DOCKER_CONFIG", "config.json").or_else(|| home(".docker/config.json"));
     [runtime, config, docker].into_iter().flatten().collect()
@@ -50,8 +52,9 @@ pub fn auth_files(variables: &BTreeMap<String, String>) -> Vec<PathBuf> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct File {
+    #[serde(deserialize_with = "null_is_empty")]
     auths: BTreeMap<String, Auth>,
-    #[serde(rename = "credHelpers")]
+    #[serde(rename = "credHelpers", deserialize_with = "null_is_empty")]
     helpers: BTreeMap<String, String>,
     #[serde(rename = "credsStore")]
     store: Option<String>,
@@ -60,9 +63,15 @@ struct File {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Auth {
+    #[serde(deserialize_with = "null_is_empty")]
     auth: String,
-    #[serde(rename = "identitytoken")]
+    #[serde(rename = "identitytoken", deserialize_with = "null_is_empty")]
     identity: String,
+}
+
+/// What Go writes of a map, a list or a structure that was never made.
+fn null_is_empty<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(value: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(value)?.unwrap_or_default())
 }
 
 #[derive(Deserialize)]
@@ -232,6 +241,16 @@ mod tests {
             of(&[("XDG_RUNTIME_DIR", "/run/u"), ("HOME", "/h")]),
             ["/run/u/containers/auth.json", "/h/.config/containers/auth.json", "/h/.docker/config.json"]
         );
-        assert_eq!(of(&[("DOCKER_CONFIG", "/d"), ("XDG_CONFIG_HOME", "")]), ["/d/config.json"]);
+        let session = format!("/run/containers/{}/auth.json", rustix::process::getuid().as_raw());
+        assert_eq!(of(&[("DOCKER_CONFIG", "/d"), ("XDG_CONFIG_HOME", "")]), [session.as_str(), "/d/config.json"]);
+        assert_eq!(of(&[("XDG_RUNTIME_DIR", "")]), [session.as_str()]);
+    }
+
+    #[test]
+    fn what_is_null_is_empty() {
+        let file = file(r#"{"auths":null,"credHelpers":null,"credsStore":null,"HttpHeaders":null}"#);
+        assert!(file.auths.is_empty() && file.helpers.is_empty() && file.store.is_none());
+        let auth: Auth = serde_json::from_str(r#"{"auth":null,"identitytoken":null}"#).unwrap();
+        assert_eq!(auth.credentials(), Some(None));
     }
 }
