@@ -164,6 +164,7 @@ fn list(path: &Path, file: &File) -> Result<BTreeMap<Vec<u8>, Found>, ImageError
     let mut entries = BTreeMap::new();
     let mut count = 0;
     let mut input = file;
+    let length = file.metadata().map_err(failed("look at", path))?.len();
     loop {
         // A new reader for each entry: it reads up to the content, and what comes then is left out.
         let entry = Reader::new(&mut input).next();
@@ -175,7 +176,11 @@ fn list(path: &Path, file: &File) -> Result<BTreeMap<Vec<u8>, Found>, ImageError
             return Err(refused(path, format!("it has more than {MAX_ENTRIES} entries")));
         }
         let at = input.stream_position().map_err(failed("read", path))?;
-        let next = at.saturating_add(entry.size).saturating_add(padding(entry.size));
+        let end = at.saturating_add(entry.size);
+        if end > length {
+            return Err(refused(path, "it ends early"));
+        }
+        let next = end.saturating_add(padding(entry.size));
         input.seek(SeekFrom::Start(next)).map_err(|_| refused(path, "an entry is too large"))?;
         let bad = |why: &str| refused(path, format!("`{}`: {why}", shown(&entry.path)));
         if entry.path.starts_with(b"/") {

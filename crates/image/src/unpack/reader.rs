@@ -2,7 +2,8 @@
 //!
 //! Our own, because the `tar` crate takes a line break in a PAX value for the record's end (0.4.46): a file's attribute
 //! could then rename its file. What different readers understand differently is refused here: sparse files, links with
-//! content, archives without an end.
+//! content. An archive that ends between two entries is whole, as for Go's reader: some that write layers leave out the
+//! blocks of zeros at the end (umoci 0.4), and the padding before them.
 
 use std::io::{self, Read};
 
@@ -59,13 +60,14 @@ impl<'a> Reader<'a> {
         let mut records = Records::default();
         let mut descriptions = 0;
         loop {
-            let rest = self.left + self.padding;
-            let skipped = io::copy(&mut (&mut self.inner).take(rest), &mut io::sink())?;
-            if skipped < rest {
+            if self.skip(self.left)? < self.left {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            let mut block = [0; BLOCK];
-            self.inner.read_exact(&mut block)?;
+            self.skip(self.padding)?;
+            let Some(block) = self.block()? else {
+                self.begin(0)?;
+                return if descriptions == 0 { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
+            };
             if block == [0; BLOCK] {
                 self.begin(0)?;
                 return Ok(None);
@@ -76,7 +78,7 @@ impl<'a> Reader<'a> {
             if !matches!(flag, b'x' | b'g' | b'L' | b'K') {
                 return self.entry(&block, size, records).map(Some);
             }
-            descriptions = size.saturating_add(descriptions);
+            descriptions = size.saturating_add(descriptions).max(1);
             self.begin(size)?;
             if descriptions > MAX_DESCRIPTION {
                 return Err(bad("an entry's description is too long"));
@@ -89,6 +91,21 @@ impl<'a> Reader<'a> {
                 b'K' => once(&mut records.link, until_nul(&text).to_vec())?,
                 _ => nothing_of_entries(&text)?,
             }
+        }
+    }
+
+    fn skip(&mut self, count: u64) -> io::Result<u64> {
+        io::copy(&mut (&mut self.inner).take(count), &mut io::sink())
+    }
+
+    /// The next block; none where nothing is left.
+    fn block(&mut self) -> io::Result<Option<[u8; BLOCK]>> {
+        let mut block = Vec::with_capacity(BLOCK);
+        (&mut self.inner).take(BLOCK as u64).read_to_end(&mut block)?;
+        match block.try_into() {
+            Ok(block) => Ok(Some(block)),
+            Err(part) if part.is_empty() => Ok(None),
+            Err(_) => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
 
@@ -281,6 +298,37 @@ mod tests {
         }
         for damaged in ["5 a=b\n", "7 a=b\n", "6 a=b ", " a=b\n", "0 a=b\n", "6 abc\n", "99999999999999999999 a=b\n"] {
             assert!(Records::default().parse(damaged.as_bytes()).is_err(), "{damaged}");
+        }
+    }
+
+    #[test]
+    fn an_archive_may_end_between_entries_and_nowhere_else() {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(3);
+        header.set_mode(0o644);
+        let long = "n".repeat(150);
+        builder.append_data(&mut header, "a", &b"abc"[..]).unwrap();
+        builder.append_data(&mut header, &long, &b"abc"[..]).unwrap();
+        let tar = builder.into_inner().unwrap();
+        // Two headers and contents, and a long name with its own header: a block each, and two at the end.
+        assert_eq!(tar.len(), 8 * BLOCK);
+        let entries = |tar: &mut &[u8]| -> io::Result<usize> {
+            let mut reader = Reader::new(tar);
+            let mut count = 0;
+            while reader.next()?.is_some() {
+                count += 1;
+            }
+            Ok(count)
+        };
+        for length in 0..=tar.len() {
+            let whole = match length {
+                0 => Some(0),
+                515..=1024 => Some(1),
+                2563..=3072 | 3584.. => Some(2),
+                _ => None,
+            };
+            assert_eq!(entries(&mut &tar[..length]).ok(), whole, "{length}");
         }
     }
 

@@ -83,12 +83,24 @@ fn every_layer_that_could_do_harm_is_refused() {
 #[test]
 fn layers_that_end_early_are_refused() {
     let whole = Evil::default().file("a", &"x".repeat(2000)).end();
-    for length in [0, 100, 512, 600, 1500, 2560] {
+    for length in [100, 512, 600, 1500, 2511, 2600, 3071] {
         refused(
             "short",
             Layout::new().one_layer(&whole[..length], &ImportLimits::default()),
             "cannot read the archive",
         );
+    }
+}
+
+#[test]
+fn root_layers_that_end_without_zeros_or_padding_are_taken_and_unpacked() {
+    let whole = Evil::default().file("a", &"x".repeat(2000)).end();
+    for length in [2512, 2530, 2560, 3072] {
+        let layout = Layout::new();
+        let imported = layout.one_layer(&whole[..length], &ImportLimits::default()).unwrap();
+        let root = layout.lab.tree("root");
+        unpack_layer(&layout.lab.store, &imported.image.layers[0], &root, IdShift::none()).unwrap();
+        assert_eq!(fs::read(root.join("a")).unwrap(), [b'x'; 2000], "{length}");
     }
 }
 
