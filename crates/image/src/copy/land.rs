@@ -110,6 +110,10 @@ impl<'a> Landing<'a> {
     /// The directory whose content is copied. A place that was not there is made, but not like it: only what is in the
     /// directory is copied, as BuildKit's `prepareTargetDir` does.
     fn itself(&mut self) -> Result<(), ImageError> {
+        if self.place.is_some() && !self.directory {
+            // A file that was found before it became the place.
+            return Err(in_the_way(self.path.as_bytes(), "what is there is no directory"));
+        }
         self.directory = true;
         self.place().map(drop)
     }

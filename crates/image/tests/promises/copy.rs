@@ -130,6 +130,22 @@ fn root_the_content_of_a_directory_is_merged() {
 }
 
 #[test]
+fn root_files_and_directories_go_into_a_place_in_any_order() {
+    let lab = Lab::new();
+    let (from, to) = trees(&lab);
+    for (number, sources) in [["a.txt", "d/e"], ["d/e", "a.txt"]].iter().enumerate() {
+        let place = format!("new/{number}");
+        copy(&from, sources, &to, (&format!("/{place}/"), true)).unwrap();
+        assert_eq!((read(&to, &format!("{place}/a.txt")), read(&to, &format!("{place}/f.md"))), {
+            ("a.txt".to_owned(), "d/e/f.md".to_owned())
+        });
+    }
+    // A pattern that finds both: the file has become the place.
+    copy(&from, &["[bd]*"], &to, ("/one", false)).unwrap_err();
+    assert_eq!(read(&to, "one"), "b.md");
+}
+
+#[test]
 fn root_no_symlink_of_either_tree_leads_out_of_it() {
     let lab = Lab::new();
     let (from, to) = trees(&lab);
