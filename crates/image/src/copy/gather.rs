@@ -1,6 +1,6 @@
 //! A tree's files, named by patterns, to a tar archive whose names are relative to where they will go.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -45,6 +45,7 @@ pub fn gather(root: &Path, files: &TreeFiles, ids: &IdShift, into: &mut dyn Writ
         into,
         attributes: AttributeReader::new(),
         written: BTreeSet::new(),
+        links: HashMap::new(),
         entries: 0,
     };
     for source in &files.sources {
@@ -64,6 +65,9 @@ struct Gatherer<'a> {
     attributes: AttributeReader,
     /// Directories that have an entry; several sources may share some.
     written: BTreeSet<String>,
+    /// Files with several names below the directory that is copied: the name of each in the archive. Not of other sources:
+    /// those may have put something else under that name, and a single file is renamed where it comes to lie.
+    links: HashMap<(u64, u64), String>,
     entries: u64,
 }
 
@@ -178,6 +182,7 @@ impl Gatherer<'_> {
         if self.files.parents {
             self.parents(path, &to)?;
         }
+        self.links.clear();
         if is_directory {
             let dir = open_dir_inside(self.tree.as_fd(), path.as_bytes()).map_err(missing)?;
             self.directory(dir, &to, "", 0)
@@ -258,7 +263,7 @@ impl Gatherer<'_> {
             FileType::RegularFile => {
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
                 let file = rustix::fs::openat(dir, name, flags, rustix::fs::Mode::empty());
-                self.file(file.map_err(failed("open", to))?, to)
+                self.linked(file.map_err(failed("open", to))?, to)
             }
             FileType::Fifo => self.header(to, Kind::Fifo, stat, b"", &Attributes::new()),
             // Sockets: nobody listens there any more. Devices: every instance has its own.
@@ -277,6 +282,19 @@ impl Gatherer<'_> {
             FileType::Fifo => self.header(to, Kind::Fifo, stat, b"", &Attributes::new()),
             _ => Err(unfit(to, "it is neither file nor directory".to_owned())),
         }
+    }
+
+    /// A file, or a link to it where it was written under another name.
+    fn linked(&mut self, file: OwnedFd, to: &str) -> Result<(), ImageError> {
+        let stat = fstat(&file).map_err(failed("look at", to))?;
+        if stat.st_nlink > 1 {
+            let inode = (stat.st_dev, stat.st_ino);
+            if let Some(first) = self.links.get(&inode).cloned() {
+                return self.header(to, Kind::HardLink, &stat, first.as_bytes(), &Attributes::new());
+            }
+            self.links.insert(inode, to.to_owned());
+        }
+        self.file(file, to)
     }
 
     fn file(&mut self, file: OwnedFd, to: &str) -> Result<(), ImageError> {

@@ -146,6 +146,37 @@ fn root_files_and_directories_go_into_a_place_in_any_order() {
 }
 
 #[test]
+fn root_names_of_one_file_stay_names_of_one_file() {
+    let lab = Lab::new();
+    let (from, to) = trees(&lab);
+    for (path, link) in [("d/a.txt", "d/e/again"), ("d/a.txt", "d/zz"), ("b.md", "d/b")] {
+        fs::hard_link(from.join(path), from.join(link)).unwrap();
+    }
+    let mode = |_: u32, directory: bool| if directory { 0o755 } else { 0o640 };
+    let rewriting = Rewriting { owner: Some((70, 80)), mode: Some(&mode), ..plain() };
+    for (place, parents, sources, prefix) in [
+        ("/plain", false, &["d"][..], "plain"),
+        ("/parents", true, &["d"], "parents/d"),
+        ("/twice", false, &["d", "d", "d/a.txt", "d/zz"], "twice"),
+    ] {
+        let tar = gathered(&from, &TreeFiles { parents, ..files(sources, &[]) }).unwrap();
+        landed(&tar, &to, (place, true), &rewriting).unwrap();
+        let seen = look(&to);
+        let of = |name: &str| &seen[format!("{prefix}/{name}").as_bytes()];
+        assert_eq!(of("e/again").same_as, of(if sources.len() == 1 { "a.txt" } else { "e/again" }).same_as, "{place}");
+        for name in ["a.txt", "e/again", "zz"] {
+            let file = of(name);
+            assert_eq!((file.content.as_slice(), file.owner, file.mode), (&b"d/a.txt"[..], (70, 80), 0o640), "{place}");
+        }
+        // Its other name is not among what is copied.
+        assert_eq!(of("b").content, b"b.md", "{place}");
+    }
+    // Each source stands for itself, as BuildKit has it: what another one put under a name is no part of it.
+    copy(&from, &["d/a.txt", "d/zz"], &to, ("/files", true)).unwrap();
+    assert_ne!(look(&to)[&b"files/a.txt"[..]].same_as, look(&to)[&b"files/zz"[..]].same_as);
+}
+
+#[test]
 fn root_no_symlink_of_either_tree_leads_out_of_it() {
     let lab = Lab::new();
     let (from, to) = trees(&lab);
@@ -203,7 +234,9 @@ fn root_a_place_that_is_a_symlink_is_followed_inside() {
         copy(&from, &[source], &to, (place, directory)).unwrap();
         assert!(to.join(path).is_file(), "{place}");
     }
-    assert!(to.join("www").is_symlink() && to.join("file").is_symlink());
+    for link in ["www", "file"] {
+        assert!(to.join(link).is_symlink(), "{link}");
+    }
 }
 
 #[test]
