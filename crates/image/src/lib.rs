@@ -41,4 +41,5 @@ pub use referrer::{Attached, attach, attached, blobs_of};
 pub use remove::{find_matching, remove_matching};
 pub use scan::{chain_ids, list_files, take_inventory};
 pub use store::{BlobWriter, Store};
+pub use tree::followed;
 pub use unpack::{Unpacked, Unpacking, Whiteouts, unpack, unpack_layer};

@@ -6,7 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, openat, openat2, renameat_with, unlinkat,
+    AtFlags, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, openat, openat2, readlinkat, renameat_with,
+    unlinkat,
 };
 use rustix::io::{Errno, Result};
 
@@ -41,6 +42,46 @@ pub(crate) fn open_inside(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> R
 /// Opens a directory inside, to look things up in it.
 pub(crate) fn open_dir_inside(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> {
     open_inside(root, path, OFlags::RDONLY | OFlags::DIRECTORY)
+}
+
+/// As many symlinks as the kernel follows in one path.
+const MAX_LINKS: usize = 40;
+
+/// Where a path leads in a tree when the symlinks on its way are followed, its last part too: also where it leads to what
+/// is not there, which no system call tells. Relative to the root, without `.` and `..`. Whoever opens it does so inside
+/// of the root: what was a directory then may be a link now.
+pub fn followed(root: &Path, path: &str) -> Result<String> {
+    let root = rustix::fs::open(root, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let split = |path: &str| path.split('/').rev().map(str::to_owned).collect::<Vec<_>>();
+    let mut ahead = split(path);
+    let mut walked: Vec<String> = Vec::new();
+    let mut links = 0;
+    while let Some(part) = ahead.pop() {
+        match part.as_str() {
+            "" | "." => continue,
+            ".." => {
+                walked.pop();
+                continue;
+            }
+            _ => {}
+        }
+        let target = open_dir_inside(root.as_fd(), walked.join("/").as_bytes())
+            .and_then(|dir| readlinkat(&dir, part.as_str(), Vec::new()));
+        let Ok(target) = target else {
+            walked.push(part);
+            continue;
+        };
+        links += 1;
+        if links > MAX_LINKS {
+            return Err(Errno::LOOP);
+        }
+        let target = target.into_string().map_err(|_| Errno::ILSEQ)?;
+        if target.starts_with('/') {
+            walked.clear();
+        }
+        ahead.extend(split(&target));
+    }
+    Ok(walked.join("/"))
 }
 
 /// Opens a directory that is an entry of another one; links are not followed.

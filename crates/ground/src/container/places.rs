@@ -33,17 +33,19 @@ fn look(root: &OwnedFd, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
     )
 }
 
-/// A handle of the directory at `path`; it and those above it are made, of `owner` outside, where they are missing.
+/// A handle of the directory at `path`; it and those above it are made, of `owner` outside, where they are missing. A
+/// symlink to what is not there is followed, too: that is made.
 pub(super) fn directory(
     root: &Path,
     path: &str,
     owner: (u32, u32),
     stubs: &mut Stubs,
 ) -> Result<OwnedFd, ContainerError> {
+    let followed = till_image::followed(root, path).map_err(place_error(path))?;
     let root = root_handle(root)?;
     let mut here = look(&root, "./", OFlags::DIRECTORY).map_err(place_error(path))?;
     let mut walked = String::new();
-    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
+    for part in followed.split('/').filter(|part| !part.is_empty()) {
         walked.push('/');
         walked.push_str(part);
         here = match look(&root, &walked, OFlags::DIRECTORY) {
@@ -132,4 +134,40 @@ pub(super) fn clear(root: &Path, stubs: &Stubs) -> Result<(), ContainerError> {
         };
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn root_a_link_to_a_directory_that_is_not_there_makes_it_inside() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        std::fs::create_dir_all(root.join("opt")).unwrap();
+        for (link, target, made) in [
+            ("absolute", "/opt/current", "opt/current"),
+            ("relative", "opt/v1/bin", "opt/v1/bin"),
+            ("chain", "absolute/deep", "opt/current/deep"),
+            ("leaving", "../../../out", "out"),
+        ] {
+            symlink(target, root.join(link)).unwrap();
+            let mut stubs = Stubs::default();
+            let handle = directory(&root, &format!("/{link}/./below/"), (7, 8), &mut stubs).unwrap();
+            assert!(is_directory(&handle));
+            assert!(root.join(link).is_symlink() && root.join(made).join("below").is_dir(), "{link}");
+            clear(&root, &stubs).unwrap();
+            assert!(!root.join(made).exists(), "{link}: what stayed empty goes again");
+            directory(&root, &format!("/{link}"), (7, 8), &mut stubs).unwrap();
+        }
+        symlink("round", root.join("round")).unwrap();
+        std::fs::write(root.join("file"), b"").unwrap();
+        for path in ["/round", "/round/x", "/file", "/file/x"] {
+            directory(&root, path, (7, 8), &mut Stubs::default()).unwrap_err();
+        }
+        let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["root"]);
+    }
 }

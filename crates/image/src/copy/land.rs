@@ -3,23 +3,21 @@
 //! What COPY says: a directory's content goes into the place; a single file becomes the place, unless that is a directory.
 //! Directories that are missing are made, the place too: they belong to root or whom the copy says. A directory that is
 //! there keeps its owner and mode when it is the place itself, and gets those of the copy when it lies below. A file never
-//! replaces a directory, nor the other way round.
+//! replaces a directory, nor the other way round. Symlinks on the way to the place are followed inside the tree, also to
+//! what is not there yet.
 
 use std::io::Read;
 use std::os::fd::AsFd as _;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, readlinkat, statat};
+use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::archives::{Content, look};
 use crate::error::{ImageError, shown};
 use crate::ids::IdShift;
-use crate::tree::{open_dir_inside, open_tree};
+use crate::tree::{followed, open_dir_inside, open_tree};
 use crate::unpack::{Member, Place, Reader, Unpacked, Unpacking, What, Whiteouts, count, unpack};
-
-/// As many symlinks as the kernel follows in one path.
-const MAX_LINKS: usize = 40;
 
 /// What is changed of the files on their way.
 pub struct Rewriting<'a> {
@@ -55,7 +53,7 @@ pub fn land(
     let directory = directory || is_directory(root, path)?;
     let mut landing = Landing {
         root,
-        path: if directory { path.to_owned() } else { followed(root, path)? },
+        path: followed(root, path).map_err(|error| unfollowed(path, error))?,
         directory,
         rewriting,
         unpacking: &unpacking,
@@ -192,6 +190,11 @@ fn expect_way(root: &Path, path: &str) -> Result<(), ImageError> {
     }
 }
 
+fn unfollowed(path: &str, error: Errno) -> ImageError {
+    let why = if error == Errno::LOOP { "its symlinks lead in a circle" } else { "its symlinks lead to no place" };
+    ImageError::Pattern { pattern: path.to_owned(), why }
+}
+
 fn in_the_way(path: &[u8], why: &str) -> ImageError {
     ImageError::Hostile { path: shown(path), why: why.to_owned() }
 }
@@ -205,26 +208,4 @@ fn is_directory(root: &Path, path: &str) -> Result<bool, ImageError> {
 fn split(path: &str) -> (&str, &str) {
     let path = path.trim_end_matches('/');
     path.rsplit_once('/').unwrap_or(("", path))
-}
-
-/// Where a path ends when the symlink that it may be is followed, again and again, inside the tree.
-fn followed(root: &Path, path: &str) -> Result<String, ImageError> {
-    let tree = open_tree(root)?;
-    let mut path = path.trim_end_matches('/').to_owned();
-    for _ in 0..MAX_LINKS {
-        let (above, name) = split(&path);
-        let target = open_dir_inside(tree.as_fd(), above.trim_start_matches('/').as_bytes())
-            .and_then(|dir| {
-                let stat = statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
-                let link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
-                if link { readlinkat(&dir, name, Vec::new()).map(Some) } else { Ok(None) }
-            })
-            .unwrap_or_default();
-        path = match target.map(|target| String::from_utf8_lossy(target.as_bytes()).into_owned()) {
-            None => return Ok(path),
-            Some(target) if target.starts_with('/') => target,
-            Some(target) => till_core::dockerfile::plan::clean(&format!("{above}/{target}")),
-        };
-    }
-    Err(ImageError::Pattern { pattern: path, why: "its symlinks lead in a circle" })
 }

@@ -14,7 +14,7 @@ use super::Unpacking;
 use super::entry::{Member, What};
 use crate::error::{ImageError, failed, shown};
 use crate::pack::modified;
-use crate::tree::{open_dir, open_dir_inside, open_tree, remove_entry};
+use crate::tree::{followed, open_dir, open_dir_inside, open_tree, remove_entry};
 
 /// Content goes through a buffer of this size.
 const BUFFER: usize = 256 << 10;
@@ -72,12 +72,12 @@ impl<'a> Place<'a> {
             implied: 0,
             implied_mode,
         };
-        let parts: Vec<_> = prefix.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
-        if parts.contains(&"..") {
+        if prefix.split('/').any(|part| part == "..") {
             return Err(ImageError::Pattern { pattern: prefix.to_owned(), why: "it contains `..`" });
         }
-        if !parts.is_empty() {
-            let path = parts.join("/");
+        // A symlink to what is not there is not in the way: who says where the prefix is means where that leads.
+        let path = followed(root, prefix).map_err(failed("follow", root.join(prefix.trim_start_matches('/'))))?;
+        if !path.is_empty() {
             place.tree = place.directory(path.as_bytes()).map_err(|trouble| place.error(path.as_bytes(), trouble))?;
             place.shown = root.join(path);
         }

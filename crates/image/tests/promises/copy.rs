@@ -224,17 +224,23 @@ fn root_a_place_that_is_a_symlink_is_followed_inside() {
     symlink("/var/www", to.join("www")).unwrap();
     symlink("var/www/new", to.join("file")).unwrap();
     symlink("../../../../var", to.join("var/up")).unwrap();
+    // To what is not there yet.
+    symlink("../../../srv/rel/v2", to.join("current")).unwrap();
+    symlink("/current/deep", to.join("var/more")).unwrap();
     for (source, place, directory, path) in [
         ("a.txt", "/www", false, "var/www/a.txt"),
         ("b.md", "/www/", true, "var/www/b.md"),
         ("d/e", "/www", true, "var/www/f.md"),
         ("a.txt", "/file", false, "var/www/new"),
         ("a.txt", "/var/up/x", false, "var/x"),
+        ("d", "/current/", true, "srv/rel/v2/e/f.md"),
+        ("a.txt", "/var/more/x", false, "srv/rel/v2/deep/x"),
+        ("a.txt", "/var/more/y/", true, "srv/rel/v2/deep/y/a.txt"),
     ] {
         copy(&from, &[source], &to, (place, directory)).unwrap();
         assert!(to.join(path).is_file(), "{place}");
     }
-    for link in ["www", "file"] {
+    for link in ["www", "file", "current", "var/more"] {
         assert!(to.join(link).is_symlink(), "{link}");
     }
 }
