@@ -1,25 +1,31 @@
 //! apk's database: paragraphs of lines with one letter each.
 
-use super::{Content, Ecosystem, Found, Interest, Record, SourcePackage, line};
+use super::{Content, Ecosystem, Found, Interest, Paragraph, Record, SourcePackage, line};
 
 /// Reads an `installed`.
 pub(super) fn read(content: &dyn Content) -> Found {
     let Some(text) = content.text(Interest::Apk.limit()) else {
         return Found { database: true, ..Found::unreadable("apk's database is too large, or cannot be read") };
     };
-    Found::database(text.split("\n\n").filter_map(package))
+    Found::paragraphs(text.split("\n\n").map(package))
 }
 
-fn package(paragraph: &str) -> Option<Record> {
+fn package(paragraph: &str) -> Paragraph {
+    if paragraph.trim().is_empty() {
+        return Paragraph::Blank;
+    }
     // What begins with the same letter after the first files is of them.
     let header = paragraph.split("\nF:").next().unwrap_or(paragraph);
     let field = |letter: &str| header.lines().find_map(|line| line.strip_prefix(letter)?.strip_prefix(':'));
-    let mut record = Record::new(Ecosystem::Apk, field("P")?, field("V")?)?;
+    let named = field("P").zip(field("V"));
+    let Some(mut record) = named.and_then(|(name, version)| Record::new(Ecosystem::Apk, name, version)) else {
+        return Paragraph::Damaged;
+    };
     record.arch = field("A").and_then(line);
     record.licence = field("L").and_then(line);
     let origin = field("o").and_then(line).unwrap_or_else(|| record.name.clone());
     record.source = Some(SourcePackage { name: origin, version: record.version.clone() });
-    Some(record)
+    Paragraph::Package(record)
 }
 
 #[cfg(test)]
@@ -38,5 +44,9 @@ mod tests {
         assert_eq!(found.packages[0].licence.as_deref(), Some("MIT AND BSD-2-Clause"));
         assert_eq!(found.packages[1].source.as_ref().unwrap().name, "busybox");
         assert!(found.database);
+        assert_eq!(found.findings, ["1 of 3 paragraphs of the database are not understood"]);
+        for (text, findings) in [("", 0), ("\n\n\n", 0), ("garbage", 1), ("P:a\nA:x86_64\n", 1)] {
+            assert_eq!(read(&text.as_bytes()).findings.len(), findings, "{text}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! dpkg's database: paragraphs of fields. In one file, or one file for each package (as images without dpkg have it).
 
-use super::{Content, Ecosystem, Found, Interest, Record, SourcePackage, line};
+use super::{Content, Ecosystem, Found, Interest, Paragraph, Record, SourcePackage, line};
 
 /// Of a package with these states nothing but settings is left. All others have files in place, even when something
 /// about them went wrong.
@@ -11,10 +11,13 @@ pub(super) fn read(content: &dyn Content) -> Found {
     let Some(text) = content.text(Interest::Dpkg.limit()) else {
         return Found { database: true, ..Found::unreadable("dpkg's database is too large, or cannot be read") };
     };
-    Found::database(text.split("\n\n").filter_map(package))
+    Found::paragraphs(text.split("\n\n").map(package))
 }
 
-fn package(paragraph: &str) -> Option<Record> {
+fn package(paragraph: &str) -> Paragraph {
+    if paragraph.trim().is_empty() {
+        return Paragraph::Blank;
+    }
     let field = |name: &str| {
         paragraph.lines().find_map(|line| {
             let (key, value) = line.split_once(':')?;
@@ -23,12 +26,15 @@ fn package(paragraph: &str) -> Option<Record> {
     };
     let state = field("Status").and_then(|status| status.split_whitespace().nth(2));
     if state.is_some_and(|state| GONE.contains(&state)) {
-        return None;
+        return if field("Package").is_some() { Paragraph::Gone } else { Paragraph::Damaged };
     }
-    let mut record = Record::new(Ecosystem::Deb, field("Package")?, field("Version")?)?;
+    let named = field("Package").zip(field("Version"));
+    let Some(mut record) = named.and_then(|(name, version)| Record::new(Ecosystem::Deb, name, version)) else {
+        return Paragraph::Damaged;
+    };
     record.arch = field("Architecture").and_then(line);
     record.source = Some(source(field("Source"), &record));
-    Some(record)
+    Paragraph::Package(record)
 }
 
 /// `name`, `name (version)`, or, without the field, the package itself.
@@ -104,6 +110,25 @@ Status: install ok installed
             ]
         );
         assert!(found.database);
+        // The last one should have a version.
+        assert_eq!(found.findings, ["1 of 6 paragraphs of the database are not understood"]);
+    }
+
+    #[test]
+    fn a_damaged_database_is_no_empty_one() {
+        for (text, findings) in [
+            ("", 0),
+            ("\n\n \n", 0),
+            ("Package: gone\nStatus: purge ok not-installed\n", 0),
+            ("Package: a\nVersion: 1\n\n\n\nPackage: b\nVersion: 2\n", 0),
+            ("no database at all", 1),
+            ("Status: purge ok not-installed\n", 1),
+            ("Package: a\nStatus: install ok installed\n", 1),
+            ("Package: a\nVersion: 1\n\nPackage:\nVersion: 2\n\nVersion: 3\n", 1),
+        ] {
+            let found = read(&text.as_bytes());
+            assert_eq!(found.findings.len(), findings, "{text}: {found:?}");
+        }
     }
 
     #[test]

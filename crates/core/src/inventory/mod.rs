@@ -201,10 +201,38 @@ impl Found {
         Self { database: true, ..Self::packages(packages) }
     }
 
+    /// A database of paragraphs. Those that are damaged are counted: what they stood for is missing.
+    fn paragraphs(paragraphs: impl Iterator<Item = Paragraph>) -> Self {
+        let (mut all, mut damaged) = (0_u64, 0_u64);
+        let packages = paragraphs.filter_map(|paragraph| {
+            all += u64::from(!matches!(paragraph, Paragraph::Blank));
+            match paragraph {
+                Paragraph::Package(record) => return Some(record),
+                Paragraph::Damaged => damaged += 1,
+                Paragraph::Gone | Paragraph::Blank => {}
+            }
+            None
+        });
+        let mut found = Self::database(packages);
+        if damaged > 0 {
+            found.findings.push(format!("{damaged} of {all} paragraphs of the database are not understood"));
+        }
+        found
+    }
+
     /// Something that could not be read.
     pub fn unreadable(what: impl Into<String>) -> Self {
         Self { findings: vec![what.into()], ..Self::default() }
     }
+}
+
+/// What a paragraph of a database is.
+enum Paragraph {
+    Blank,
+    Package(Record),
+    /// A package that was removed.
+    Gone,
+    Damaged,
 }
 
 /// What the content of a file says that was found interesting.
