@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::digest::{Digest, ManifestDigest};
+use crate::dockerfile::spec::Choice;
 use crate::id::PreparationId;
 use crate::model::artifact::BaseVersion;
 use crate::plan::Plan;
@@ -46,6 +47,10 @@ pub struct Account<'a> {
     pub dirty: bool,
     /// The names of variables that the user gave.
     pub variables: BTreeSet<String>,
+    /// What was said of the app's Dockerfile, where one was followed: of its arguments, only the names are told.
+    pub dockerfile: Option<&'a Choice>,
+    /// The ids of secrets that the user gave.
+    pub secrets: BTreeSet<String>,
     /// Further things that went into it: a name and a digest each.
     pub materials: Vec<(String, Digest)>,
     /// Which preparation it was.
@@ -100,11 +105,16 @@ fn external(account: &Account<'_>, kind: &str, name: &str) -> Value {
     if let Some(source) = &account.plan.source {
         parameters["source"] = json!({ "commit": source.commit, "tree": source.tree, "dirty": account.dirty });
     }
+    if let Some(choice) = account.dockerfile {
+        let arguments: Vec<_> = choice.args.keys().collect();
+        parameters["dockerfile"] = json!({ "file": choice.file, "target": choice.target, "arguments": arguments });
+        parameters["secrets"] = json!(account.secrets);
+    }
     parameters
 }
 
 fn dependencies(account: &Account<'_>) -> Vec<Value> {
-    let mut all = Vec::new();
+    let mut all: Vec<Value> = Vec::new();
     if let Some(base) = account.base {
         all.push(json!({ "name": format!("base:{}@{}", base.name, base.version), "digest": { "sha256": base.digest.hex() } }));
     }
@@ -122,9 +132,13 @@ fn dependencies(account: &Account<'_>) -> Vec<Value> {
         let name = format!("deb:{}={}:{}", package.name, package.version, package.architecture);
         (name, package.digest.clone())
     });
-    all.extend(
-        images.chain(files).chain(packages).chain(account.materials.iter().cloned()).map(|part| material(&part)),
-    );
+    for part in images.chain(files).chain(packages).chain(account.materials.iter().cloned()) {
+        let part = material(&part);
+        // Two steps may want the same file.
+        if !all.contains(&part) {
+            all.push(part);
+        }
+    }
     all
 }
 
@@ -177,7 +191,9 @@ mod tests {
             base: Some(&base),
             dirty: false,
             variables: BTreeSet::from(["TOKEN".to_owned()]),
-            materials: vec![("file:x".to_owned(), Digest::of(b"x"))],
+            dockerfile: None,
+            secrets: BTreeSet::new(),
+            materials: vec![("file:x".to_owned(), Digest::of(b"x")); 2],
             preparation: &preparation,
             started: "2024-01-01T00:00:00Z".to_owned(),
             finished: "2024-01-01T00:00:01Z".to_owned(),
@@ -195,8 +211,38 @@ mod tests {
         let run = &made["predicate"]["runDetails"];
         assert_eq!(run["builder"], json!({ "id": BUILDER, "version": { "till": "0.1.0" } }));
         assert_eq!(run["metadata"]["invocationId"], json!(preparation));
+        assert_eq!(build["externalParameters"].get("dockerfile"), None);
         // What was changed beyond a commit is not that commit.
         account.dirty = true;
         assert_eq!(names(&statement(&account)), ["base:python@3", "source", "image:golang", "file:x"]);
+    }
+    #[test]
+    fn what_was_said_of_a_dockerfile_is_named_without_values() {
+        let (plan, subject) = (plan(), ManifestDigest(Digest::of(b"image")));
+        let preparation = PreparationId::from_bits(1);
+        let choice = Choice {
+            file: Some("docker/Dockerfile".to_owned()),
+            target: Some("final".to_owned()),
+            args: BTreeMap::from([("VERSION".to_owned(), "hidden".to_owned())]),
+        };
+        let made = statement(&Account {
+            subject: &subject,
+            made: Made::App("shop"),
+            plan: &plan,
+            base: None,
+            dirty: false,
+            variables: BTreeSet::new(),
+            dockerfile: Some(&choice),
+            secrets: BTreeSet::from(["token".to_owned()]),
+            materials: Vec::new(),
+            preparation: &preparation,
+            started: String::new(),
+            finished: String::new(),
+            tool: "0.1.0",
+        });
+        let external = &made["predicate"]["buildDefinition"]["externalParameters"];
+        let expected = json!({ "file": "docker/Dockerfile", "target": "final", "arguments": ["VERSION"] });
+        assert_eq!((&external["dockerfile"], &external["secrets"]), (&expected, &json!(["token"])));
+        assert!(!made.to_string().contains("hidden"));
     }
 }

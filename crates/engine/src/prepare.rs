@@ -17,7 +17,7 @@ use till_ledger::ArtifactFact;
 
 use crate::catalog::{BaseEntry, written};
 use crate::collect::Staging;
-use crate::inventory::Told;
+use crate::inventory::{Asked, Told};
 use crate::journal::{Event, Observer, StepReport};
 use crate::lock::{self, Sharing};
 use crate::mill::{Material, Milled, Milling};
@@ -56,6 +56,8 @@ pub struct Planned {
     pub app: AppName,
     /// On which source.
     pub view: SourceView,
+    /// By which of the app's Dockerfiles, and how; none where the base says what is done.
+    pub dockerfile: Option<Choice>,
 }
 
 /// An artifact that is there.
@@ -120,8 +122,15 @@ impl Engine {
                 format!("the plan cannot be carried out: {}: {}", finding.place, finding.what),
             ));
         }
+        let dockerfile = match &contract {
+            ContractSpec::Dockerfile(spec) => {
+                let choice = spec.choice(&app_file, &wish.choice);
+                Some(Choice { file: dockerfile::spec::path(&choice, &view).ok(), ..choice })
+            }
+            _ => None,
+        };
         let app = wish.name.clone().or(app_file.name).unwrap_or_else(|| wish.default_name.clone());
-        Ok(Planned { plan, base, contract, app, view })
+        Ok(Planned { plan, base, contract, app, view, dockerfile })
     }
 
     /// The base and its contract; an app that brings a Dockerfile needs neither.
@@ -246,7 +255,8 @@ impl Engine {
             variables: wish.env.keys().cloned().collect(),
             preparation: &staging.id,
         };
-        self.describe(&image, &told, observer).await;
+        let asked = Asked { dockerfile: planned.dockerfile.as_ref(), secrets: wish.secrets.keys().cloned().collect() };
+        self.describe_app(&image, &told, &asked, observer).await;
         let fact = ArtifactFact {
             digest: image.manifest.clone(),
             app: planned.app.clone(),

@@ -9,7 +9,8 @@ use crate::model::{AppFile, Launch, SourceView};
 use crate::plan::{self, Decision, Limits, Plan};
 
 impl DockerfileSpec {
-    fn choice(&self, app: &AppFile, choice: &Choice) -> Choice {
+    /// What is said of the Dockerfile: by who builds, else by the app, else by the base.
+    pub fn choice(&self, app: &AppFile, choice: &Choice) -> Choice {
         let app = app.dockerfile.clone().unwrap_or_default();
         choice.over(app.over(Choice::from(self)))
     }

@@ -281,4 +281,9 @@ fn target_file_and_arguments_are_chosen_in_till_toml_or_by_the_caller() {
     built(app.path(), &["--name", name, "--target", "1", "--build-arg", "v=caller"]);
     let second = said(name);
     assert!(second.contains("one caller") && second.contains("two"), "{second}");
+    let told: Value = serde_json::from_str(&till(&["provenance", name]).ok().out).unwrap();
+    assert_eq!(
+        told["predicate"]["buildDefinition"]["externalParameters"]["dockerfile"],
+        json!({ "file": "build/app.Dockerfile", "target": "1", "arguments": ["v"] })
+    );
 }
