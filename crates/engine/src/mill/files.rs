@@ -25,7 +25,7 @@ impl Mill<'_> {
                         let layers = trees.next().map_or(&[][..], Vec::as_slice);
                         let archive = self.new_archive();
                         let done = self.milling.engine.environment.gather(layers, files, &archive).await;
-                        done.map_err(|failure| self.blamed(failure))?;
+                        done.map_err(|failure| self.of_instruction(&stage.name, self.blamed(failure)))?;
                         let digest = digest_of_file(archive.clone()).await?;
                         gathered.push((archive, digest));
                     }

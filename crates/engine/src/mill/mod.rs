@@ -192,6 +192,18 @@ impl<'a> Mill<'a> {
         Ok(layer.filter(|layer| self.milling.engine.store.has(&layer.blob)))
     }
 
+    /// What a Dockerfile asks for is the doing of who wrote it, whichever image lies below. The name says the line.
+    fn of_instruction(&self, name: &str, failure: Failure) -> Failure {
+        // Only Dockerfiles say the whole config.
+        let is_dockerfile = self.milling.plan.image.is_some();
+        if !is_dockerfile || !matches!(failure.fault, Fault::Base | Fault::Source) {
+            return failure;
+        }
+        let is_named = failure.error.to_string().contains(name);
+        let failure = Failure { fault: self.milling.fault, ..failure };
+        if is_named { failure } else { failure.within(format!("`{name}` cannot be carried out")) }
+    }
+
     fn story(&self) -> MutexGuard<'_, Story> {
         self.story.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -43,8 +43,14 @@ impl Mill<'_> {
         for deed in &stage.deeds {
             match deed {
                 Deed::Bootstrap(system) => self.bootstrap(&mut *instance, system, stage.epoch).await?,
-                Deed::Inject(injection) => self.inject(&mut *instance, injection, stage.epoch, &mut supplies).await?,
-                Deed::Run(step) => self.run(&mut *instance, step, stage.epoch, &mut supplies).await?,
+                Deed::Inject(injection) => {
+                    let done = self.inject(&mut *instance, injection, stage.epoch, &mut supplies).await;
+                    done.map_err(|failure| self.of_instruction(&stage.name, failure))?;
+                }
+                Deed::Run(step) => {
+                    let done = self.run(&mut *instance, step, stage.epoch, &mut supplies).await;
+                    done.map_err(|failure| self.of_instruction(&step.name, failure))?;
+                }
             }
         }
         let plan = self.milling.plan;

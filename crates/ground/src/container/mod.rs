@@ -163,7 +163,7 @@ impl Blame for ContainerError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::User(name) => {
-                Some(format!("make it in the recipe, e.g. commands = [[\"useradd\", \"--create-home\", \"{name}\"]]"))
+                Some(format!("make it before, where the image is made: `useradd --create-home {name}`"))
             }
             Self::NoRuntime(_) | Self::Egress { .. } | Self::Mount { .. } => {
                 Some("`till doctor` checks what this machine offers".to_owned())

@@ -160,11 +160,22 @@ fn a_step_that_fails_says_its_line_and_its_log() {
     assert!(error["hint"].as_str().unwrap().contains(".log"), "{error}");
     for (line, code, words) in [
         ("COPY nothing /", 3, "Dockerfile:2: there is no `nothing` in the source"),
-        ("COPY --from=debian /nothing /", 3, "there is no `/nothing`"),
         ("RUN --mount=type=secret,id=key,required x", 6, "--secret id=key,src=FILE"),
+        (
+            "COPY --from=debian /nothing /",
+            3,
+            "`2: COPY --from=debian /nothing /` cannot be carried out: there is no `/nothing`",
+        ),
+        ("USER nobody-knows\nRUN true", 3, "`3: RUN true` cannot be carried out: the image has no user `nobody-knows`"),
+        ("COPY --chown=nobody-knows . /x", 3, "`2: COPY --chown=nobody-knows . /x` cannot be carried out"),
+        ("RUN [\"/nope\"]", 3, "step `2: RUN [\"/nope\"]` cannot be started"),
+        ("USER root\nRUN touch /file\nWORKDIR /file/x\nRUN true", 3, "cannot be carried out: `/file/x` is not a place"),
+        ("USER root\nRUN touch /file\nCOPY . /file/x", 3, "`4: COPY . /file/x` cannot be carried out"),
     ] {
         write(app.path(), &[("Dockerfile", &format!("FROM debian\n{line}\n"))]);
-        till(&["build", app.path().to_str().unwrap(), "--name", "dockerfile-fails"]).failed(code, &[words]);
+        let failed = till(&["build", app.path().to_str().unwrap(), "--name", "dockerfile-fails"]);
+        let failed = failed.failed(code, &[words]);
+        assert!(!failed.err.contains("recipe"), "{}", failed.err);
     }
 }
 
