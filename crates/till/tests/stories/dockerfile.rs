@@ -148,6 +148,41 @@ fn what_lies_upon_a_linked_layer_sees_what_is_below_it() {
 }
 
 #[test]
+fn layers_may_be_many_and_the_same_one_may_come_twice() {
+    base("debian");
+    let copies: String = (0..100).map(|number| format!("COPY said /of/{number}\n")).collect();
+    let text = format!(
+        "FROM debian\nUSER root\nRUN true\nRUN true \nRUN :\nCOPY said /twice\nCOPY said /twice\n{copies}\
+         RUN test $(ls /of | wc -l) = 100 && cp /twice /said\nCMD [\"cat\", \"/said\"]\n"
+    );
+    let app = source(&[("Dockerfile", &text), ("said", "all there\n")]);
+    built(app.path(), &["--name", "dockerfile-layers"]);
+    assert!(said("dockerfile-layers").contains("all there"));
+}
+
+#[test]
+fn copies_keep_what_files_are_to_each_other_and_follow_links_to_what_is_not_there() {
+    base("debian");
+    let text = r#"FROM debian AS build
+USER root
+RUN mkdir -p /some /linked && touch /some/inner /outer && echo x > /linked/a && ln /linked/a /linked/b
+FROM debian
+USER root
+COPY --from=build /outer /some /new/
+COPY --from=build /linked /linked
+RUN ln -s /srv/releases/v2 /current && ln -s /opt/app /work
+COPY said /current/
+WORKDIR /work
+RUN test -e /new/outer && test -e /new/inner && test /linked/a -ef /linked/b && test $(pwd -P) = /opt/app \
+    && cp -P /current /kept && test -L /kept && test -L /work
+CMD ["cat", "/srv/releases/v2/said"]
+"#;
+    let app = source(&[("Dockerfile", text), ("said", "followed\n")]);
+    built(app.path(), &["--name", "dockerfile-links"]);
+    assert!(said("dockerfile-links").contains("followed"));
+}
+
+#[test]
 fn a_step_that_fails_says_its_line_and_its_log() {
     base("debian");
     let text = "FROM debian\nUSER root\nRUN echo fine\n\nRUN echo before && false\n";
