@@ -50,6 +50,8 @@ pub(super) fn scan_layer(store: &Store, layer: &Layer, depth: Depth) -> Result<L
     if depth == Depth::Packages && !scanning.linked.is_empty() {
         // Hard links whose name says more than that of the file which they link to: it is read again by their names.
         scanning.pass()?;
+        // What was read by a link's name is there under that name.
+        scanning.linked.keys().for_each(|target| drop(scanning.scan.found.remove(target)));
     }
     Ok(scanning.scan)
 }
@@ -151,15 +153,17 @@ impl<'a> Scanning<'a> {
         Ok(())
     }
 
-    /// A link is the file to which it leads.
+    /// A link is the file to which it leads: but what a file says by its name it does not say by one that says nothing, as
+    /// dpkg's `status-old` does not.
     fn hard_link(&mut self, path: String, target: &[u8]) {
         let Some(target) = plain_path(target) else {
             return;
         };
-        if let Some(found) = self.scan.found.get(&target) {
+        let (named, target_named) = (Interest::of(&path).is_some(), Interest::of(&target).is_some());
+        if let Some(found) = self.scan.found.get(&target).filter(|_| named || !target_named) {
             self.packages += found.packages.len();
             self.scan.found.insert(path.clone(), found.clone());
-        } else if Interest::of(&path).is_some() && Interest::of(&target).is_none() {
+        } else if named && !target_named {
             self.linked.entry(target.clone()).or_insert_with(|| path.clone());
         }
         if let Some(entry) = self.scan.files.entries.get(&target) {

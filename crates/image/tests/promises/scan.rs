@@ -93,6 +93,19 @@ fn packages_are_of_the_layer_that_holds_them() {
 }
 
 #[test]
+fn a_database_with_two_names_is_one_database() {
+    let lab = Lab::new();
+    for (number, (file, link)) in [("status", "status-old"), ("status-old", "status")].iter().enumerate() {
+        let at = |name: &str| format!("var/lib/dpkg/{name}");
+        let layer = layer(&lab.store, &[RELEASE, Put::File(&at(file), STATUS), Put::HardLink(&at(link), &at(file))]);
+        let kept = lab.dir.path().join(format!("kept-{number}"));
+        let inventory = take_inventory(&lab.store, &[layer], &kept).inventory();
+        assert_eq!(seen(&inventory), ["bash 5.2 var/lib/dpkg/status"], "{link} -> {file}");
+        assert_eq!(inventory.incomplete, []);
+    }
+}
+
+#[test]
 fn what_is_removed_above_does_not_count() {
     let lab = Lab::new();
     let file = |path| Put::File(path, FLASK);
