@@ -2,10 +2,15 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
+use liblzma::stream::{CONCATENATED, Stream};
+
 use crate::archive::BLOCK;
 
 /// How much is looked at; GNU tar pads to 20 blocks, but one is enough to know it.
 const LOOK: usize = BLOCK;
+
+/// The most memory for unpacking xz: `xz -9` wants 65 MiB, and a header may ask for 4 GiB.
+const XZ_MEMORY: u64 = 256 << 20;
 
 /// The content of a file: unpacked if it is an archive.
 pub(crate) enum Content<'a> {
@@ -84,7 +89,10 @@ impl Compression {
         Ok(match self {
             Self::Gzip => Inside::Gzip(flate2::read::MultiGzDecoder::new(from)),
             Self::Bzip2 => Inside::Bzip2(bzip2::read::MultiBzDecoder::new(from)),
-            Self::Xz => Inside::Xz(liblzma::read::XzDecoder::new_multi_decoder(from)),
+            Self::Xz => {
+                let stream = Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED)?;
+                Inside::Xz(liblzma::read::XzDecoder::new_stream(from, stream))
+            }
             Self::Zstd => Inside::Zstd(zstd::Decoder::new(from)?),
         })
     }
@@ -168,6 +176,39 @@ mod tests {
             assert_eq!(read, bytes, "a file is given on as it is");
         }
         archive
+    }
+
+    #[test]
+    fn what_wants_too_much_memory_is_left_as_it_is() {
+        use liblzma::stream::{Check, Filters, LzmaOptions};
+        let tar = {
+            let mut builder = tar::Builder::new(Vec::new());
+            builder.append_data(&mut tar::Header::new_ustar(), "a", io::empty()).unwrap();
+            builder.into_inner().unwrap()
+        };
+        for (dictionary, archive) in [(64 << 20, true), (1 << 30, false)] {
+            let mut filters = Filters::new();
+            let options = LzmaOptions::new_preset(0).unwrap();
+            filters.lzma2(&options);
+            let stream = Stream::new_stream_encoder(&filters, Check::Crc32).unwrap();
+            let mut xz = Vec::new();
+            liblzma::read::XzEncoder::new_stream(tar.as_slice(), stream).read_to_end(&mut xz).unwrap();
+            with_dictionary(&mut xz, dictionary);
+            assert_eq!(is_archive(&xz), archive, "{dictionary}");
+            // Several streams, one after the other.
+            assert_eq!(is_archive(&[xz.clone(), xz].concat()), archive, "{dictionary}");
+        }
+    }
+
+    /// Says another size of the dictionary in the first block's header: to compress with it would take ten times as much.
+    fn with_dictionary(xz: &mut [u8], size: u32) {
+        // After the stream's header of 12 bytes: size, flags, filter, size of its properties, the properties: 2^(11 + n/2).
+        let end = 12 + (usize::from(xz[12]) + 1) * 4;
+        assert_eq!(xz[14..16], [0x21, 1]);
+        xz[16] = u8::try_from((size.ilog2() - 12) * 2).unwrap();
+        let mut sum = flate2::Crc::new();
+        sum.update(&xz[12..end - 4]);
+        xz[end - 4..end].copy_from_slice(&sum.sum().to_le_bytes());
     }
 
     #[test]
