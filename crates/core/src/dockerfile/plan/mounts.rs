@@ -14,17 +14,18 @@ const SECRETS: &str = "/run/secrets";
 const TAKEN: [&str; 3] = ["/dev", "/proc", "/sys"];
 
 impl Drafting<'_> {
-    /// None when something has to be known first.
+    /// One, or two of a secret that is given in a variable and as a file; none when something has to be known first.
     pub(super) fn mount(
         &mut self,
         building: &Building,
         line: u32,
         spec: &MountSpec,
-    ) -> Result<Option<StepMount>, BadDockerfile> {
+    ) -> Result<Vec<StepMount>, BadDockerfile> {
         let lookup = Self::lookup(building);
         let spec = spec.expanded(self.ask.dockerfile.directives.escape, &lookup).map_err(|why| bad(line, why))?;
         let text = |word: &Option<Word>| word.as_ref().map(|word| word.0.clone()).filter(|text| !text.is_empty());
         let (target, source, id) = (text(&spec.target), text(&spec.source), text(&spec.id));
+        let is_placed = target.is_some();
         let (path, what) = match spec.kind {
             MountKind::Secret => secret(&spec, target, source, id),
             MountKind::Tmpfs => (target, Mounted::Tmpfs { size: spec.size }),
@@ -40,7 +41,7 @@ impl Drafting<'_> {
             }
             MountKind::Bind => {
                 let Some(what) = self.bind(building, line, &spec, source.as_deref().unwrap_or("/"))? else {
-                    return Ok(None);
+                    return Ok(Vec::new());
                 };
                 (target, what)
             }
@@ -58,7 +59,8 @@ impl Drafting<'_> {
             MountKind::Secret => false,
             _ => spec.read_only != Some(true),
         };
-        Ok(Some(StepMount { path, what, write }))
+        let file = as_file(&what).filter(|_| is_placed).map(|what| StepMount { path: path.clone(), what, write });
+        Ok([StepMount { path, what, write }].into_iter().chain(file).collect())
     }
 
     fn bind(
@@ -107,6 +109,16 @@ fn secret(
         env: spec.env.clone(),
     };
     (Some(path), what)
+}
+
+/// The file of a secret that is given in a variable: BuildKit makes it, too, where the mount has a target.
+fn as_file(what: &Mounted) -> Option<Mounted> {
+    match what {
+        Mounted::Secret { id, required, owner, mode, env: Some(_) } => {
+            Some(Mounted::Secret { id: id.clone(), required: *required, owner: *owner, mode: *mode, env: None })
+        }
+        _ => None,
+    }
 }
 
 /// A cache of the app. Its name becomes a directory's on the host: so it is made of letters, and told apart by a digest.

@@ -94,6 +94,19 @@ fn memory_and_secrets_are_mounted_where_is_said_or_usual() {
 }
 
 #[test]
+fn a_secret_with_a_variable_and_a_place_is_given_in_both() {
+    let both = mounts("type=secret,id=a,env=A,target=/x");
+    let seen: Vec<_> = both
+        .iter()
+        .map(|mount| match &mount.what {
+            Mounted::Secret { id, env, .. } => (mount.path.as_str(), id.as_str(), env.as_deref()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(seen, [("/x", "a", Some("A")), ("/x", "a", None)]);
+}
+
+#[test]
 fn what_cannot_be_mounted_is_refused_with_its_line() {
     let table = [
         ("type=tmpfs,target=/dev", "`/dev` cannot be mounted on"),
