@@ -120,6 +120,15 @@ impl Chmod {
             Self::Symbolic(clauses) => clauses.iter().fold(old & 0o7777, |mode, clause| clause.apply(mode, is_dir)),
         }
     }
+
+    /// The mode of directories that are made because what is copied needs them: changes are of what is copied, as with
+    /// BuildKit.
+    pub fn of_missing(&self) -> u32 {
+        match self {
+            Self::Octal(mode) => *mode,
+            Self::Symbolic(_) => 0o755,
+        }
+    }
 }
 
 impl Clause {

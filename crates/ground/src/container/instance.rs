@@ -122,6 +122,7 @@ impl Container {
                 ids,
                 owner,
                 mode: chmod.is_some().then_some(&change),
+                missing: chmod.as_ref().map_or(0o755, till_core::dockerfile::Chmod::of_missing),
                 unpack: landing.unpack,
                 limit_bytes: Some(limit),
             };

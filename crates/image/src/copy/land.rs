@@ -27,6 +27,8 @@ pub struct Rewriting<'a> {
     pub owner: Option<(u32, u32)>,
     /// The new permission bits of a file (false) or directory (true) with these.
     pub mode: Option<&'a dyn Fn(u32, bool) -> u32>,
+    /// The permission bits of directories that are made because they are missing.
+    pub missing: u32,
     /// Is a file that is an archive unpacked?
     pub unpack: bool,
     /// The most bytes of content.
@@ -35,12 +37,6 @@ pub struct Rewriting<'a> {
 
 /// What came to lie there.
 pub type Landed = Unpacked;
-
-impl Rewriting<'_> {
-    fn directory_mode(&self) -> u32 {
-        self.mode.map_or(0o755, |mode| mode(0o755, true))
-    }
-}
 
 /// Puts the archive's files at `path` in the tree. `directory`: the path is a directory for sure.
 pub fn land(
@@ -95,9 +91,8 @@ impl<'a> Landing<'a> {
     fn place(&mut self) -> Result<&mut Place<'a>, ImageError> {
         if self.place.is_none() {
             let prefix = if self.directory { self.path.as_str() } else { split(&self.path).0 };
-            let mode = self.rewriting.directory_mode();
             expect_way(self.root, prefix)?;
-            self.place = Some(Place::open_with(self.root, prefix, self.unpacking, mode)?);
+            self.place = Some(Place::open_with(self.root, prefix, self.unpacking, self.rewriting.missing)?);
         }
         match &mut self.place {
             Some(place) => Ok(place),

@@ -28,7 +28,7 @@ fn names(tar: &[u8]) -> Vec<String> {
 }
 
 fn plain() -> Rewriting<'static> {
-    Rewriting { ids: IdShift::none(), owner: None, mode: None, unpack: false, limit_bytes: None }
+    Rewriting { ids: IdShift::none(), owner: None, mode: None, missing: 0o755, unpack: false, limit_bytes: None }
 }
 
 fn landed(tar: &[u8], root: &Path, place: (&str, bool), rewriting: &Rewriting<'_>) -> Result<Landed, ImageError> {
@@ -251,10 +251,12 @@ fn root_owners_and_modes_are_what_is_said_of_what_is_made_above_too() {
     let (from, to) = trees(&lab);
     fs::create_dir(to.join("there")).unwrap();
     let mode = |mode: u32, directory: bool| if directory { mode | 0o010 } else { 0o640 };
-    let rewriting = Rewriting { owner: Some((70, 80)), mode: Some(&mode), ..plain() };
+    let rewriting = Rewriting { owner: Some((70, 80)), mode: Some(&mode), missing: 0o711, ..plain() };
     let tar = gathered(&from, &files(&["d"], &[])).unwrap();
     landed(&tar, &to, ("/there/a/b", true), &rewriting).unwrap();
     let seen = look(&to);
+    let modes = ["there/a", "there/a/b", "there/a/b/e"].map(|path| seen[path.as_bytes()].mode);
+    assert_eq!(modes, [0o711, 0o711, 0o755], "only what is copied gets the mode that it is to have");
     assert_eq!(seen[&b"there"[..]].owner, (0, 0));
     for (path, file) in seen.iter().filter(|(path, _)| path.starts_with(b"there/")) {
         assert_eq!(file.owner, (70, 80), "{}", String::from_utf8_lossy(path));
