@@ -7,6 +7,7 @@ use till_core::model::source::Notice;
 use till_core::plan::{Deed, ExtraFile, Mounted, NamedFile, RemoteFile, Selection, Sight, Stage, TextFile};
 use till_core::port::{Layer, SourceTree};
 use till_core::{Digest, Failure, Fault};
+use till_image::Store;
 
 use super::Mill;
 
@@ -84,7 +85,7 @@ impl Mill<'_> {
             }
             (Selection::Named(files), Some((source, _))) => self.take(source, files, epoch, &archive).await?,
             (Selection::Texts(files), _) => write_texts(files, epoch, &archive)?,
-            (Selection::Remote(file), _) => self.write_remote(file, &archive)?,
+            (Selection::Remote(file), _) => write_remote(&self.milling.engine.store, file, epoch, &archive)?,
             (Selection::Extra(files), _) if material.folder.is_some() => {
                 write_extra(material.folder.unwrap_or(Path::new("")), files, epoch, &archive)?;
             }
@@ -104,17 +105,6 @@ impl Mill<'_> {
         let mut story = self.story();
         story.archives += 1;
         self.milling.staging.join(format!("files-{}.tar", story.archives))
-    }
-
-    /// A file that was fetched, with the mode that ADD gives it.
-    fn write_remote(&self, file: &RemoteFile, into: &Path) -> Result<(), Failure> {
-        let store = &self.milling.engine.store;
-        let failed = |error: std::io::Error| Failure::house(format!("cannot take what came from {}", file.url), error);
-        let size = store.size(&file.digest)?;
-        let content = std::fs::File::open(store.path(&file.digest)).map_err(failed)?;
-        let mut archive = Archive::create(into).map_err(failed)?;
-        archive.file(&file.name, 0o600, file.time.unwrap_or_default(), (size, content)).map_err(failed)?;
-        archive.finish().map_err(failed)
     }
 }
 
@@ -153,6 +143,17 @@ async fn digest_of_file(path: PathBuf) -> Result<Digest, Failure> {
     tokio::task::spawn_blocking(work).await.map_err(|error| failed(error.into()))?.map_err(failed)
 }
 
+/// A file that was fetched, with the mode that ADD gives it. One that is known by its digest alone has no time of its own: it
+/// gets that of everything that is made.
+fn write_remote(store: &Store, file: &RemoteFile, epoch: u64, into: &Path) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::house(format!("cannot take what came from {}", file.url), error);
+    let size = store.size(&file.digest)?;
+    let content = std::fs::File::open(store.path(&file.digest)).map_err(failed)?;
+    let mut archive = Archive::create(into).map_err(failed)?;
+    archive.file(&file.name, 0o600, file.time.unwrap_or(epoch), (size, content)).map_err(failed)?;
+    archive.finish().map_err(failed)
+}
+
 fn write_texts(files: &[TextFile], epoch: u64, into: &Path) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::house("cannot write texts", error);
     let mut archive = Archive::create(into).map_err(failed)?;
@@ -182,4 +183,25 @@ fn write_extra(folder: &Path, files: &[ExtraFile], epoch: u64, into: &Path) -> R
         archive.file(&file.path, file.mode, epoch, content).map_err(failed(&file.source))?;
     }
     archive.finish().map_err(failed("the archive"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fetched_file_without_a_time_gets_the_plans() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store")).unwrap();
+        let digest = store.put(b"content").unwrap();
+        let into = folder.path().join("files.tar");
+        for (time, written) in [(None, 1_700_000_000), (Some(0), 0), (Some(5), 5)] {
+            let (url, name) = ("https://example.org/x".to_owned(), "x".to_owned());
+            let file = RemoteFile { url, digest: digest.clone(), name, time };
+            write_remote(&store, &file, 1_700_000_000, &into).unwrap();
+            let mut archive = tar::Archive::new(std::fs::File::open(&into).unwrap());
+            let entry = archive.entries().unwrap().next().unwrap().unwrap();
+            assert_eq!(entry.header().mtime().unwrap(), written);
+        }
+    }
 }
