@@ -14,6 +14,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 use till_core::id::PreparationId;
+use till_core::model::base_lock::RECIPE_MEDIA_TYPE;
 use till_core::model::manifest::{BadDocument, Content, Descriptor, Document, OCI_INDEX, OCI_MANIFEST, Platform};
 use till_core::model::{BaseRef, ImageName, Reference};
 use till_core::port::{MAX_DOCUMENT, Sent};
@@ -221,10 +222,12 @@ impl Engine {
         Ok(Pushed { digest, reference, blobs: going.traffic })
     }
 
-    /// The documents about an artifact or a base that were made with it: its inventories and its provenance.
+    /// The documents about an artifact or a base that were made with it: its inventories, its provenance, its lock. Not the
+    /// files of its recipe, which not everybody who may have the image may see.
     pub async fn documents_of(&self, wanted: &str) -> Result<Vec<ManifestDigest>, Failure> {
         let facts = self.ledger.referrers(&self.named(wanted).await?).await?;
-        Ok(facts.into_iter().map(|fact| fact.manifest).collect())
+        let public = facts.into_iter().filter(|fact| fact.artifact_type != RECIPE_MEDIA_TYPE);
+        Ok(public.map(|fact| fact.manifest).collect())
     }
 
     /// The image of an artifact or a base. What could be either is refused: nobody wants to push the wrong one.

@@ -3,9 +3,10 @@
 //! ```text
 //! mill.rs      the one mill: a plan becomes layers
 //! prepare.rs   source + base -> artifact
+//! draft.rs     a base before it is made
 //! recreate.rs  recipe -> base
 //! recipes.rs   what is kept of recipes: to follow a lock, to make a base again and compare
-//! packages.rs  which packages a recipe comes to, kept and lent
+//! packages/    which packages a recipe comes to, kept and lent
 //! import.rs    images that others made -> bases
 //! run.rs       artifacts that run
 //! world.rs     what a Dockerfile names of the world outside
@@ -19,6 +20,7 @@
 
 mod catalog;
 mod collect;
+mod draft;
 mod exchange;
 mod import;
 mod inventory;

@@ -240,6 +240,7 @@ impl Engine {
             caches: self.folder(&format!("caches/{}", planned.app))?,
             fault: Fault::Source,
             afresh: wish.afresh,
+            keeps_layers: true,
             observer,
             staging: staging.path(),
             logs: self.folder(&format!("logs/{}", staging.id))?,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use till_core::id::PreparationId;
 use till_core::model::base_lock::{MEDIA_TYPE, RECIPE_MEDIA_TYPE};
-use till_core::model::{BaseLock, BaseRef, BaseVersion, base};
+use till_core::model::{BaseLock, BaseRef, BaseVersion, SourceFile, base};
 use till_core::plan::NamedFile;
 use till_core::port::SourceTree;
 use till_core::recipe::{Recipe, RecipeSpec};
@@ -14,10 +14,11 @@ use till_image::{IdShift, Image, Unpacking, Whiteouts, attach, attached};
 use till_ledger::ReferrerFact;
 
 use crate::collect::Staging;
+use crate::draft::{Draft, find_files, read_spec};
 use crate::inventory::ImageDifference;
-use crate::journal::{Event, Observer};
+use crate::journal::Observer;
 use crate::lock::{self, Sharing};
-use crate::recreate::{Draft, EPOCH, find_files, read_spec};
+use crate::recreate::EPOCH;
 use crate::{Engine, new_bits};
 
 /// The recipe of a base, as it was kept: a folder that goes with its handle.
@@ -136,7 +137,7 @@ impl Engine {
         observer: &dyn Observer,
     ) -> Result<Verified, Failure> {
         let folder = kept.folder();
-        let mut draft = self.draft(&folder, source, read_spec(&folder)?, Some(&kept.lock), observer).await?;
+        let mut draft = self.draft(&folder, source, read_spec(&folder)?, Some(&kept.lock), None, observer).await?;
         let id = PreparationId::from_bits(new_bits());
         let staging = self.staging(&id)?;
         self.ledger.begin(&id, "verify", kept.version.name.as_str(), &draft.label.plan, (self.now)()).await?;
@@ -173,7 +174,13 @@ impl Engine {
 /// The files of a base's folder that its recipe reads, with its `base.toml`.
 async fn write_recipe(draft: &Draft<'_>, tar: &Path) -> Result<(), Failure> {
     if let RecipeSpec::Dockerfile(_) = draft.label.spec.recipe {
-        draft.source.archive(&NamedFile::all(&draft.view.files), EPOCH, tar).await?;
+        let used = draft.plan.source_files();
+        // Those that planning reads, and those that the plan takes: what else lies there may be nobody's business.
+        let wanted = |file: &&SourceFile| {
+            file.path == base::FILE || used.contains(file.path.as_str()) || draft.view.texts.contains_key(&file.path)
+        };
+        let files: Vec<_> = draft.view.files.iter().filter(wanted).cloned().collect();
+        draft.source.archive(&NamedFile::all(&files), EPOCH, tar).await?;
         return Ok(());
     }
     let mut found = Vec::new();
@@ -191,13 +198,4 @@ async fn write_recipe(draft: &Draft<'_>, tar: &Path) -> Result<(), Failure> {
         builder.append_data(&mut header, &file.path, bytes.as_slice()).map_err(failed)?;
     }
     builder.into_inner().map_err(failed).map(drop)
-}
-
-impl Verified {
-    /// Tells who watches what differs.
-    pub fn tell(&self, observer: &dyn Observer) {
-        for line in self.differences.iter().flat_map(|difference| difference.lines(usize::MAX)) {
-            observer.event(Event::Notice(&line));
-        }
-    }
 }

@@ -9,24 +9,24 @@ use std::path::{Path, PathBuf};
 
 use till_core::id::PreparationId;
 use till_core::model::artifact::BASE_LABEL;
-use till_core::model::base_lock::{LockedImage, LockedRemote, PackageChange};
+use till_core::model::base_lock::PackageChange;
 use till_core::model::name::Wanted;
-use till_core::model::{BaseLabel, BaseLock, BaseRef, BaseSpec, SourceView, base};
+use till_core::model::{BaseLabel, BaseLock, BaseRef, BaseSpec};
 use till_core::packages::{Resolved, archive};
-use till_core::plan::{Decision, Deed, Plan, lint};
+use till_core::plan::Plan;
 use till_core::port::SourceTree;
-use till_core::recipe::{FoundFile, Ground, Recipe, RecipeSpec};
-use till_core::{Digest, Failure, Fault, provenance};
-use till_image::{Assembly, Image, Platform};
+use till_core::{Failure, Fault, provenance};
+use till_image::{Assembly, Image};
 use till_ledger::BaseFact;
 
 use crate::catalog::{BaseAbout, BaseEntry, written};
 use crate::collect::Staging;
+use crate::draft::{Draft, WRITING, read_spec};
 use crate::inventory::Told;
 use crate::journal::{Event, Observer, StepReport};
 use crate::lock::{self, Sharing};
 use crate::mill::{Material, Milled, Milling};
-use crate::world::{World, configured};
+use crate::world::configured;
 use crate::{Engine, new_bits};
 
 /// The newest time in a base: 2024-01-01. A constant, so that the same packages give the same bytes whenever they are
@@ -68,19 +68,6 @@ pub struct Made {
     pub changes: Vec<PackageChange>,
 }
 
-/// A base before it is made.
-pub(crate) struct Draft<'a> {
-    pub(crate) folder: &'a Path,
-    pub(crate) source: &'a dyn SourceTree,
-    pub(crate) view: SourceView,
-    pub(crate) label: BaseLabel,
-    pub(crate) plan: Plan,
-    found: Resolved,
-    remotes: Vec<LockedRemote>,
-    /// It follows a lock.
-    locked: bool,
-}
-
 impl Engine {
     /// Makes the base of a folder, or takes the one that an equal plan has made.
     pub async fn recreate(
@@ -109,8 +96,8 @@ impl Engine {
                     .hint("`till base build` without --locked writes it"));
             }
         };
-        let mut draft = self.draft(folder, source, spec, followed, observer).await?;
-        let mut made = match self.known_base(&mut draft, remake.afresh).await? {
+        let mut draft = self.draft(folder, source, spec, followed, Some(path), observer).await?;
+        let mut made = match self.known_base(&draft, followed, remake.afresh).await? {
             Some(made) => made,
             None => self.make(&mut draft, followed, remake.afresh, observer).await?,
         };
@@ -121,106 +108,14 @@ impl Engine {
         Ok(made)
     }
 
-    /// Decides all that can be decided before something is done.
-    pub(crate) async fn draft<'a>(
-        &self,
-        folder: &'a Path,
-        source: &'a dyn SourceTree,
-        spec: BaseSpec,
-        lock: Option<&BaseLock>,
-        observer: &dyn Observer,
-    ) -> Result<Draft<'a>, Failure> {
-        let from = match spec.recipe.from() {
-            Some(from) => Some(self.below(from, lock).await?),
-            None => None,
-        };
-        let mut view = SourceView::default();
-        // Other recipes name the few files that they take; what else lies in the folder is nobody's business.
-        if let RecipeSpec::Dockerfile(_) = spec.recipe {
-            view = source.view().await?;
-            // The lock is of the recipe, and not a part of it.
-            view.files.retain(|file| file.path != till_core::model::base_lock::FILE);
-            let texts: Vec<_> = spec.recipe.texts(&view).iter().filter_map(|path| view.file(path).cloned()).collect();
-            view.texts = source.texts(&texts).await?;
-        }
-        let mut world = World::new(self, Fault::Base, observer).beside(folder.to_owned()).locked(lock);
-        let mut plan = self.plan_base(folder, &spec, from.as_ref(), &view, &mut world).await?;
-        let mut found = world.known.packages.take().unwrap_or_default();
-        if let (RecipeSpec::Dockerfile(_), Some(lock)) = (&spec.recipe, lock) {
-            found = Resolved { packages: lock.package.clone(), suites: lock.suite.clone() };
-            self.ensure(&found.packages, observer).await?;
-            plan = archive::locked(&plan, &found.packages);
-        }
-        let label = BaseLabel {
-            version: 1,
-            from: from.as_ref().map(|from| from.fact.version.clone()),
-            plan: plan.digest(),
-            images: plan.images.clone(),
-            spec,
-        };
-        if let Some(lock) = lock.filter(|lock| lock.plan != label.plan) {
-            let what = format!("the lock is of another recipe: its plan is {}, this one's {}", lock.plan, label.plan);
-            return Err(Failure::new(Fault::Base, what)
-                .hint("the recipe was changed since, or till was; build without --locked to write the lock anew"));
-        }
-        let remotes = world.remotes();
-        Ok(Draft { folder, source, view, label, plan, found, remotes, locked: lock.is_some() })
-    }
-
-    /// The base below: the newest that is meant, or the one that the lock says.
-    async fn below(&self, from: &BaseRef, lock: Option<&BaseLock>) -> Result<BaseEntry, Failure> {
-        let Some(locked) = lock.and_then(|lock| lock.from.as_ref()) else {
-            return self.base(from).await;
-        };
-        let wanted = BaseRef { name: from.name.clone(), version: Wanted::Digest(locked.digest.clone()) };
-        if self.ledger.base(&wanted).await?.is_none() {
-            let what = format!("the base `{}` is not here with the digest that the lock says", from.name);
-            return Err(Failure::new(Fault::Caller, format!("{what}: {}", locked.digest))
-                .hint("make it from its own lock first: till base build --locked FOLDER"));
-        }
-        self.base(&wanted).await
-    }
-
-    async fn plan_base(
-        &self,
-        folder: &Path,
-        spec: &BaseSpec,
-        from: Option<&BaseEntry>,
-        view: &SourceView,
-        world: &mut World<'_>,
-    ) -> Result<Plan, Failure> {
-        let mut files = Vec::new();
-        for path in spec.recipe.reads() {
-            find_files(folder, &path, &mut files)?;
-        }
-        let plan = loop {
-            let ground = Ground {
-                from: from.map(|from| &from.fact.version),
-                epoch: EPOCH,
-                files: &files,
-                folder: view,
-                known: &world.known,
-                environment: self.environment.name(),
-                architecture: &Platform::host().architecture,
-            };
-            match spec.recipe.plan(&ground)? {
-                Decision::Plan(plan) => break *plan,
-                Decision::Needs(needs) => world.find_out(&needs).await?,
-            }
-        };
-        plan.warnings.iter().for_each(|warning| world.notice(warning));
-        match lint(&plan).first() {
-            None => Ok(plan),
-            Some(finding) => Err(Failure::new(
-                Fault::Base,
-                format!("the recipe cannot be carried out: {}: {}", finding.place, finding.what),
-            )),
-        }
-    }
-
     /// The newest version, when its plan and description are the same. An older one is not taken: who goes back to an old
     /// recipe wants what it makes to be the newest.
-    async fn known_base(&self, draft: &mut Draft<'_>, afresh: bool) -> Result<Option<Made>, Failure> {
+    async fn known_base(
+        &self,
+        draft: &Draft<'_>,
+        followed: Option<&BaseLock>,
+        afresh: bool,
+    ) -> Result<Option<Made>, Failure> {
         if afresh {
             return Ok(None);
         }
@@ -238,7 +133,7 @@ impl Engine {
             label.plan = archive::locked(&draft.plan, &lock.package).digest();
         }
         let whole = image.layers.iter().all(|layer| self.store.has(&layer.blob));
-        let same = *known == label && whole;
+        let same = *known == label && whole && followed.is_none_or(|lock| lock.digest == fact.version.digest);
         Ok(same.then(|| Made { fact, label, reused: true, steps: Vec::new(), lock, changes: Vec::new() }))
     }
 
@@ -296,27 +191,39 @@ impl Engine {
         staging: &Staging,
     ) -> Result<(Image, Vec<StepReport>), Failure> {
         let mut steps = Vec::new();
-        let mut watched = None;
+        let mut milled = None;
         if draft.is_watched() {
             let record = staging.path().join("record");
             let plan = archive::watched(&draft.plan);
-            let milled = self.mill_base(draft, &plan, Some(&record), afresh, observer, staging).await?;
-            steps.extend(milled.steps.clone());
-            draft.found = self.recorded(record).await?;
-            draft.plan = archive::locked(&draft.plan, &draft.found.packages);
+            steps.extend(self.mill_base(draft, &plan, Some(&record), afresh, observer, staging).await?.steps);
+            let found = self.recorded(record).await?;
+            let plan = archive::locked(&draft.plan, &found.packages);
+            let open = std::mem::replace(&mut draft.found, found);
+            match self.mill_base(draft, &plan, None, afresh, observer, staging).await {
+                Ok(done) => {
+                    draft.plan = plan;
+                    milled = Some(done);
+                }
+                // It needs more of mirrors than what it installs.
+                Err(failure) if failure.fault == Fault::Base && !draft.found.packages.is_empty() => {
+                    draft.found = Resolved { packages: open.packages, ..std::mem::take(&mut draft.found) };
+                    observer.event(Event::Notice(&format!(
+                        "its packages are not in the lock, for with just those it cannot be made: {}",
+                        failure.chain()
+                    )));
+                }
+                Err(failure) => return Err(failure),
+            }
             draft.label.plan = draft.plan.digest();
-            // Nothing was got: what came of it is what is wanted.
-            watched = draft.plan.packages.is_empty().then_some(milled);
         }
-        let milled = match watched {
+        let milled = match milled {
             Some(milled) => milled,
             None => {
                 let plan = draft.plan.clone();
-                let milled = self.mill_base(draft, &plan, None, afresh, observer, staging).await?;
-                steps.extend(milled.steps.clone());
-                milled
+                self.mill_base(draft, &plan, None, afresh, observer, staging).await?
             }
         };
+        steps.extend(milled.steps.clone());
         let (plan, label) = (&draft.plan, &draft.label);
         let below = plan.root(&plan.top).map(|digest| till_image::load(&self.store, digest)).transpose()?;
         let assembly = Assembly {
@@ -344,8 +251,12 @@ impl Engine {
         staging: &Staging,
     ) -> Result<Milled, Failure> {
         let packages = staging.path().join("packages");
-        if !plan.packages.is_empty() || plan.stages.iter().flat_map(|stage| &stage.deeds).any(wants_packages) {
-            self.write_archive(&draft.found.packages, draft.suite(), &packages).await?;
+        for list in archive::lists(plan) {
+            let folder = packages.join(archive::folder(list));
+            // Steps of the same packages have the same archive.
+            if !folder.exists() {
+                self.write_archive(list, draft.suite(), &folder).await?;
+            }
         }
         let secrets = BTreeMap::new();
         let milling = Milling {
@@ -361,55 +272,13 @@ impl Engine {
             caches: self.folder(&format!("caches/.base-{}", draft.label.spec.name))?,
             fault: Fault::Base,
             afresh,
+            // What a lock comes to is known to be right only in the end.
+            keeps_layers: !draft.is_locked(),
             observer,
             staging: staging.path(),
             logs: self.folder(&format!("logs/{}", staging.id))?,
         };
         milling.run().await
-    }
-}
-
-/// Can it be done only where there is an archive of packages, even of none?
-fn wants_packages(deed: &Deed) -> bool {
-    use till_core::plan::Mounted;
-    match deed {
-        Deed::Bootstrap(_) => true,
-        Deed::Run(step) => step.mounts.iter().any(|mount| matches!(mount.what, Mounted::Packages(_))),
-        Deed::Inject(_) => false,
-    }
-}
-
-impl Draft<'_> {
-    /// Is what its steps get known only when they have got it?
-    fn is_watched(&self) -> bool {
-        let dockerfile = matches!(self.label.spec.recipe, RecipeSpec::Dockerfile(_));
-        dockerfile && !self.locked && archive::may_fetch(&self.plan)
-    }
-
-    /// What the archive of its packages is called.
-    fn suite(&self) -> &str {
-        match &self.label.spec.recipe {
-            RecipeSpec::Debian(spec) => spec.suite.as_deref().unwrap_or("locked"),
-            RecipeSpec::Dockerfile(_) => "locked",
-        }
-    }
-
-    /// What it was made of.
-    fn lock(&self, image: &Image) -> BaseLock {
-        let label = &self.label;
-        let named = |(name, digest): (&String, &till_core::ManifestDigest)| LockedImage {
-            name: name.clone(),
-            digest: digest.clone(),
-        };
-        let from = label.from.as_ref();
-        BaseLock {
-            from: from.map(|from| LockedImage { name: from.name.to_string(), digest: from.digest.clone() }),
-            image: self.plan.images.iter().map(named).collect(),
-            remote: self.remotes.clone(),
-            suite: self.found.suites.clone(),
-            package: self.found.packages.clone(),
-            ..BaseLock::new(label.spec.name.clone(), image.manifest.clone(), label.plan.clone())
-        }
     }
 }
 
@@ -436,7 +305,7 @@ fn write_lock(path: &Path, lock: &BaseLock, older: Option<&BaseLock>, observer: 
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut file = tempfile::Builder::new().prefix(WRITING).tempfile_in(folder)?;
         std::io::Write::write_all(&mut file, lock.text().as_bytes())?;
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
         std::fs::set_permissions(file.path(), mode)?;
@@ -445,46 +314,4 @@ fn write_lock(path: &Path, lock: &BaseLock, older: Option<&BaseLock>, observer: 
     if let Err(error) = write() {
         observer.event(Event::Notice(&format!("cannot write `{}`: {error}", path.display())));
     }
-}
-
-pub(crate) fn read_spec(folder: &Path) -> Result<BaseSpec, Failure> {
-    let path = folder.join(base::FILE);
-    let text = std::fs::read_to_string(&path).map_err(|error| Failure {
-        fault: Fault::Caller,
-        ..Failure::house(format!("cannot read `{}`", path.display()), error)
-            .hint("give the folder of a base: it has a base.toml")
-    })?;
-    BaseSpec::parse(&text).map_err(|error| {
-        let failure = Failure::from(error);
-        let hint = failure.hint.clone().unwrap_or_default();
-        Failure::new(failure.fault, format!("{}: {}", path.display(), failure.chain())).hint(hint)
-    })
-}
-
-/// The file of that path, or all files below it, sorted. A symlink could lead out of the folder: none is followed.
-pub(crate) fn find_files(folder: &Path, path: &str, found: &mut Vec<FoundFile>) -> Result<(), Failure> {
-    let full = folder.join(path);
-    let failed =
-        |error| Failure { fault: Fault::Base, ..Failure::house(format!("cannot read `{}`", full.display()), error) };
-    let linked = path.match_indices('/').map(|(end, _)| &path[..end]).find(|above| folder.join(above).is_symlink());
-    let meta = std::fs::symlink_metadata(&full).map_err(failed)?;
-    if linked.is_some() || !(meta.is_dir() || meta.is_file()) {
-        let what = format!("`{}` is neither a file nor a directory of the base's folder", full.display());
-        return Err(Failure::new(Fault::Base, what).hint("put a copy there in place of a link"));
-    }
-    if meta.is_file() {
-        let bytes = std::fs::read(&full).map_err(failed)?;
-        let file = FoundFile { path: path.to_owned(), digest: Digest::of(&bytes) };
-        if !found.contains(&file) {
-            found.push(file);
-        }
-        return Ok(());
-    }
-    let mut names: Vec<_> = std::fs::read_dir(&full)
-        .map_err(failed)?
-        .flatten()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
-    names.sort();
-    names.iter().try_for_each(|name| find_files(folder, &format!("{}/{name}", path.trim_end_matches('/')), found))
 }

@@ -53,6 +53,19 @@ pub fn command(tool: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// A command that is killed when we are, however that comes about: it may hold what the next of us needs.
+pub fn dies_with_us(command: &mut Command) {
+    let ask = || {
+        let asked = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+        asked.map_err(io::Error::from)
+    };
+    // SAFETY: between fork and exec only one system call is made, which allocates nothing and takes no lock.
+    #[expect(unsafe_code, reason = "what runs between fork and exec is unsafe by its nature")]
+    unsafe {
+        command.pre_exec(ask);
+    }
+}
+
 /// A process group that dies with its handle: a tool and whatever it started.
 #[derive(Debug)]
 pub struct Group(Option<rustix::process::Pid>);

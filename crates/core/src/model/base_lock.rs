@@ -201,6 +201,7 @@ mod tests {
             size: 7,
             path: Some(format!("pool/{name}.deb")),
             security: *security,
+            steps: Vec::new(),
         };
         lock.package = packages.iter().map(package).collect();
         lock

@@ -32,7 +32,8 @@ pub fn questions(options: &[String], archives: &str, names: &[String], recommend
         words
     };
     Questions {
-        update: ask(&["update"]),
+        // A mirror that cannot be reached is an error, not a reason to take what it said some other day.
+        update: ask(&["-o", "APT::Update::Error-Mode=any", "update"]),
         simulate: install(archives, &["--simulate"]),
         // Of what is there already it would say nothing, so it is shown a place where nothing is.
         addresses: install("/nonexistent", &["--print-uris"]),
@@ -50,6 +51,7 @@ pub fn kept_in(root: &str) -> Vec<String> {
         "Dir::Cache::srcpkgcache=srcpkgcache.bin".to_owned(),
         "Acquire::GzipIndexes=false".to_owned(),
         "Acquire::Languages=none".to_owned(),
+        "APT::Default-Release=".to_owned(),
     ];
     settings.into_iter().flat_map(|setting| ["-o".to_owned(), setting]).collect()
 }
@@ -148,6 +150,26 @@ pub fn suite(path: &str, text: &str) -> Option<Suite> {
     Some(Suite { name, date: field("Date")? })
 }
 
+/// The packages that an index of a mirror has, each by its sum: its place, and whether the index is one for security
+/// updates. `name` is apt's name of the index, `lines` are its text.
+pub fn indexed(name: &str, lines: impl Iterator<Item = String>, mut found: impl FnMut(&str, String, bool)) {
+    let suite = name.split_once("_dists_").map_or("", |(_, rest)| rest);
+    let security = suite.split('_').next().is_some_and(|suite| suite.ends_with("-security"));
+    let mut place = None;
+    let mut sum = None;
+    for line in lines.chain([String::new()]) {
+        if let Some(value) = line.strip_prefix("Filename: ") {
+            place = Some(value.trim().trim_start_matches("./").to_owned());
+        } else if let Some(value) = line.strip_prefix("SHA256: ") {
+            sum = Some(value.trim().to_owned());
+        } else if line.trim().is_empty()
+            && let (Some(place), Some(sum)) = (place.take(), sum.take())
+        {
+            found(&sum, place, security);
+        }
+    }
+}
+
 /// Is it the network's doing, and not the recipe's, that apt failed?
 pub fn blames_network(said: &str) -> bool {
     [
@@ -156,6 +178,7 @@ pub fn blames_network(said: &str) -> bool {
         "Temporary failure resolving",
         "Could not connect",
         "Some index files failed",
+        "Could not get lock",
     ]
     .iter()
     .any(|part| said.contains(part))
@@ -200,6 +223,21 @@ mod tests {
         let expected = ("libc6_2.36-9+deb12u14_amd64.deb", "pool/main/g/glibc/libc6_2.36-9+deb12u14_amd64.deb");
         assert_eq!(places(addresses), BTreeMap::from([(expected.0.to_owned(), expected.1.to_owned())]));
         assert_eq!(unquoted("a%2bb%zz%"), "a+b%zz%");
+    }
+
+    #[test]
+    fn an_index_says_where_packages_are() {
+        let text =
+            "Package: a\nFilename: pool/a.deb\nSHA256: 01\n\nPackage: b\nSHA256: 02\n\nSHA256: 03\nFilename: ./c.deb\n";
+        for (name, security) in [("m_dists_x-security_main_binary-amd64_Packages", true), ("m_dists_x_Packages", false)]
+        {
+            let mut all = Vec::new();
+            indexed(name, text.lines().map(str::to_owned), |sum, place, security| {
+                all.push((sum.to_owned(), place, security));
+            });
+            let of = |sum: &str, place: &str| (sum.to_owned(), place.to_owned(), security);
+            assert_eq!(all, [of("01", "pool/a.deb"), of("03", "c.deb")]);
+        }
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub struct Package {
     /// Did it come from an archive for security updates? None: nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security: Option<bool>,
+    /// Of a Dockerfile: which of its steps that may reach a network get it, counted from 0 in the order of the plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<usize>,
 }
 
 /// The same as what goes into a plan: what is installed, and nothing of where it was found.

@@ -10,7 +10,7 @@ mod limits;
 mod lint;
 mod step;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +28,7 @@ use crate::model::source::{CommitId, SourceFile};
 use crate::packages::Pinned;
 
 /// The version of this structure; another structure gets another number, so that digests never meet by accident.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// What will be done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ pub struct Plan {
     /// The images that go into it beside the base, by what they are called in the source.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub images: BTreeMap<String, ManifestDigest>,
-    /// All Debian packages that there are for its steps and its bootstrap, exactly.
+    /// All Debian packages that its steps and its bootstrap install, exactly.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<Pinned>,
     /// What the user should know of what is written in the source.
@@ -98,6 +98,26 @@ impl Plan {
         }
         chain.reverse();
         chain
+    }
+
+    /// The files of the source that go into it, or are lent to its steps.
+    pub fn source_files(&self) -> BTreeSet<&str> {
+        let deeds = self.stages.iter().flat_map(|stage| &stage.deeds);
+        let files = deeds.flat_map(|deed| match deed {
+            Deed::Inject(Injection { what: Selection::Named(files), .. }) => {
+                files.iter().map(|named| &named.file).collect()
+            }
+            Deed::Inject(Injection { what: Selection::Files(files), .. }) => files.iter().collect(),
+            Deed::Run(step) => {
+                let lent = step.mounts.iter().filter_map(|mount| match &mount.what {
+                    Mounted::Source(files) => Some(files),
+                    _ => None,
+                });
+                lent.flatten().map(|named| &named.file).collect()
+            }
+            _ => Vec::new(),
+        });
+        files.map(|file| file.path.as_str()).collect()
     }
 
     /// The files of the web that go into it.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Footing, NamedFile};
-use crate::digest::Digest;
+use crate::packages::Pinned;
 
 /// A command that runs in the instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,10 +55,10 @@ pub enum Mounted {
     Source(Vec<NamedFile>),
     /// A text, as a file that may be executed.
     Script(String),
-    /// The archive of the plan's packages; of their list.
-    Packages(Digest),
-    /// A directory for what the step is to leave to who watches it.
-    Record,
+    /// An archive of just these packages.
+    Packages(Vec<Pinned>),
+    /// A directory for what the step is to leave to who watches it, by the number of the step.
+    Record(usize),
     /// A directory that survives.
     Cache {
         /// Names it among the app's caches.

@@ -36,9 +36,9 @@ pub(crate) struct Material<'a> {
     pub(crate) folder: Option<&'a Path>,
     /// What steps may ask for by name, and nobody else may know.
     pub(crate) secrets: &'a BTreeMap<String, Vec<u8>>,
-    /// An archive of just the packages of the plan.
+    /// Archives of just the packages of steps, each in a folder that its packages name.
     pub(crate) packages: Option<&'a Path>,
-    /// Where steps that are watched leave what they got.
+    /// Where steps that are watched leave what they got, each in a folder of its number.
     pub(crate) record: Option<&'a Path>,
 }
 
@@ -51,6 +51,8 @@ pub(crate) struct Milling<'a> {
     /// Whose doing a failing step is.
     pub(crate) fault: Fault,
     pub(crate) afresh: bool,
+    /// May its layers be taken by others later?
+    pub(crate) keeps_layers: bool,
     pub(crate) observer: &'a dyn Observer,
     /// For archives; goes with the milling.
     pub(crate) staging: PathBuf,
@@ -177,6 +179,9 @@ impl<'a> Mill<'a> {
             None => self.stage(number, stage, &trees, &gathered).await?,
         };
         let now = (self.milling.engine.now)();
+        if !self.milling.keeps_layers {
+            return Ok(layer);
+        }
         for key in self.keys[number].iter().chain(&content) {
             self.milling.engine.ledger.add_layer(key, &layer, now).await?;
         }

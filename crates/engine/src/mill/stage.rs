@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use till_core::id::InstanceId;
+use till_core::packages::archive;
 use till_core::plan::{
     Bootstrap, Deed, Footing, Injection, Mounted, NamedFile, Place, Selection, Sharing, Sight, Stage, Step,
 };
@@ -93,6 +94,7 @@ impl Mill<'_> {
         let mut journal = self.journal("bootstrap");
         let missing = || Failure::new(Fault::House, "there is no archive of packages to make a system from");
         let packages = self.milling.material.packages.ok_or_else(missing)?;
+        let packages = &packages.join(archive::folder(&self.milling.plan.packages));
         let made = self.milling.engine.bootstrapper.bootstrap(system, packages, epoch, &archive, &mut journal).await;
         made.inspect_err(|_| self.event(Event::Failed("bootstrap")))?;
         let injection = Injection { what: Selection::Whole, place: Place::Dir("/".to_owned()), owner: None };
@@ -146,8 +148,8 @@ impl Mill<'_> {
                 Mounted::Cache { name, owner, mode, .. } => {
                     Lent::Directory { host: self.milling.caches.join(name), owner, mode }
                 }
-                Mounted::Packages(_) => self.lend_folder(self.milling.material.packages)?,
-                Mounted::Record => self.lend_folder(self.milling.material.record)?,
+                Mounted::Packages(list) => self.lend_folder(self.milling.material.packages, &archive::folder(&list))?,
+                Mounted::Record(number) => self.lend_folder(self.milling.material.record, &number.to_string())?,
                 Mounted::Tmpfs { size } => Lent::Tmpfs(size),
                 Mounted::Secret { id, required, owner, mode, env } => match self.milling.material.secrets.get(&id) {
                     None if required => {
@@ -173,9 +175,9 @@ impl Mill<'_> {
     }
 
     /// A folder of ours; who is lent it to write is root inside.
-    fn lend_folder(&self, folder: Option<&Path>) -> Result<Lent, Failure> {
+    fn lend_folder(&self, folder: Option<&Path>, name: &str) -> Result<Lent, Failure> {
         let missing = || Failure::new(Fault::House, "the plan asks for a folder that it cannot have");
-        Ok(Lent::Directory { host: folder.ok_or_else(missing)?.to_owned(), owner: (0, 0), mode: 0o755 })
+        Ok(Lent::Directory { host: folder.ok_or_else(missing)?.join(name), owner: (0, 0), mode: 0o755 })
     }
 
     /// Files of the source; one without a name is lent as a file.

@@ -1,15 +1,15 @@
 //! Locks of bases: what is written into them, what following one comes to, what is kept for it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use till_core::Fault;
 use till_core::model::BaseLock;
 use till_core::model::base_lock::PackageChange;
-use till_core::packages::archive::RECORD;
+use till_core::packages::archive::{PLACE, RECORD};
 use till_core::port::{Evidence, Lent};
-use till_testkit::{MemorySource, deb};
+use till_core::{Digest, Fault, ManifestDigest};
+use till_testkit::{MemorySource, Scene, deb};
 
-use crate::house::{CONTRACT, House, Silent};
+use crate::house::{CONTRACT, House, Seen, Silent};
 
 fn recipe(names: &[&str]) -> String {
     format!("suite = \"bookworm\"\npackages = {names:?}\n{CONTRACT}")
@@ -157,39 +157,147 @@ async fn gc_keeps_what_bases_can_be_made_of_again_as_long_as_they_are_there() {
     assert!(!house.engine.store.has(&made.lock.package[0].digest));
 }
 
+/// The folder of a base that a Dockerfile makes.
+fn dockerfile(house: &House, text: &str) -> PathBuf {
+    let folder = house.recipe("base", "");
+    let toml = "name = \"base\"\ndescription = \"d\"\nowner = \"o\"\n[recipe]\nkind = \"dockerfile\"\n";
+    std::fs::write(folder.join("base.toml"), format!("{toml}[contract]\nkind = \"dockerfile\"\n")).unwrap();
+    std::fs::write(folder.join("Dockerfile"), text).unwrap();
+    folder
+}
+
+/// What a step is lent at that place.
+fn lent(scene: &Scene<'_>, path: &str) -> Option<PathBuf> {
+    scene.loans.iter().find(|loan| loan.path == path).map(|loan| match &loan.what {
+        Lent::Directory { host, .. } => host.clone(),
+        other => panic!("{other:?}"),
+    })
+}
+
+/// From now on a step gets a package: of that version from a mirror, or what its archive has. It writes down which.
+fn gets(house: &House, step: &str, name: &'static str, version: &'static str) {
+    house.machine.script(step, move |scene| {
+        let mut got = version.to_owned();
+        if let Some(record) = lent(scene, RECORD) {
+            std::fs::create_dir_all(&record).unwrap();
+            std::fs::write(record.join(format!("{name}_{version}_all.deb")), deb(name, version)).unwrap();
+            let sum = Digest::of(&deb(name, version));
+            let index = format!("Package: {name}\nFilename: pool/{name}.deb\nSHA256: {}\n", sum.hex());
+            std::fs::write(record.join("m_dists_x-security_main_Packages"), index).unwrap();
+        } else if let Some(archive) = lent(scene, PLACE) {
+            let index = std::fs::read_to_string(archive.join("Packages")).unwrap();
+            let versions = index.lines().filter_map(|line| line.strip_prefix("Version: "));
+            got = versions.collect::<Vec<_>>().join(" ");
+        }
+        scene.files.insert(format!("/got/{name}"), got.into_bytes());
+        Evidence::Code(0)
+    });
+}
+
 /// The steps of a Dockerfile get their packages while they run: they are watched, and carried out again with just those.
 #[tokio::test]
 async fn what_the_steps_of_a_dockerfile_get_is_in_the_lock() {
     let house = House::new().await;
-    let folder = house.recipe("base", "");
-    let toml = "name = \"base\"\ndescription = \"d\"\nowner = \"o\"\n[recipe]\nkind = \"dockerfile\"\n";
-    std::fs::write(folder.join("base.toml"), format!("{toml}[contract]\nkind = \"dockerfile\"\n")).unwrap();
-    std::fs::write(folder.join("Dockerfile"), "FROM scratch\nCOPY Dockerfile /\nRUN [\"get\"]\n").unwrap();
-    house.machine.script("3: RUN [\"get\"]", |scene| {
-        let directory = |path: &str| {
-            scene.loans.iter().find(|loan| loan.path == path).map(|loan| match &loan.what {
-                Lent::Directory { host, .. } => host.clone(),
-                other => panic!("{other:?}"),
-            })
-        };
-        if let Some(record) = directory(RECORD) {
-            std::fs::create_dir_all(&record).unwrap();
-            std::fs::write(record.join("tool_2_all.deb"), deb("tool", "2")).unwrap();
-            scene.files.insert("/from".to_owned(), b"the mirror".to_vec());
-        }
-        if let Some(archive) = directory("/run/till-packages") {
-            let index = std::fs::read_to_string(archive.join("Packages")).unwrap();
-            assert!(index.contains("Package: tool\nVersion: 2\n"), "{index}");
-            scene.files.insert("/from".to_owned(), b"the lock".to_vec());
-        }
-        Evidence::Code(0)
-    });
+    let folder = dockerfile(&house, "FROM scratch\nCOPY Dockerfile /\nRUN [\"get\"]\n");
+    gets(&house, "3: RUN [\"get\"]", "tool", "2");
     let made = house.recreate(&folder, false, &Silent).await.unwrap();
-    let packages: Vec<_> = made.lock.package.iter().map(|package| (&*package.name, &*package.version)).collect();
-    assert_eq!(packages, [("tool", "2")]);
+    let package = &made.lock.package[0];
+    assert_eq!((&*package.name, &*package.version, made.lock.package.len()), ("tool", "2", 1));
+    assert_eq!((package.path.as_deref(), package.security), (Some("pool/tool.deb"), Some(true)));
     assert!(house.recreate(&folder, false, &Silent).await.unwrap().reused);
+    // The mirror moves on.
+    gets(&house, "3: RUN [\"get\"]", "tool", "3");
     let locked = house.follow(&folder, true).await.unwrap();
     assert_eq!((&locked.fact, locked.reused), (&made.fact, false));
     let afresh = house.recreate(&folder, true, &Silent).await.unwrap();
-    assert_eq!((&afresh.fact, afresh.changes), (&made.fact, Vec::new()));
+    assert_eq!(afresh.changes.len(), 1);
+    assert_eq!(afresh.changes[0].to.as_deref(), Some("3"));
+}
+
+#[tokio::test]
+async fn each_step_gets_the_packages_that_it_got_and_no_others() {
+    let house = House::new().await;
+    let text = "FROM scratch AS new\nRUN [\"newer\"]\nFROM scratch\nCOPY --from=new /got /new\nRUN [\"older\"]\n";
+    let folder = dockerfile(&house, text);
+    gets(&house, "2: RUN [\"newer\"]", "tool", "2");
+    gets(&house, "5: RUN [\"older\"]", "tool", "1");
+    let made = house.recreate(&folder, false, &Silent).await.unwrap();
+    assert_eq!(made.lock.package.len(), 2);
+    for made in [made, house.follow(&folder, true).await.unwrap()] {
+        let image = house.engine.base(&"base".parse().unwrap()).await.unwrap().image;
+        let layer = image.layers.last().unwrap();
+        let files = till_testkit::archive::read(&house.engine.store.path(&layer.blob));
+        let got = files.into_iter().find(|file| file.path == "got/tool").unwrap();
+        assert_eq!(got.entry.unwrap().content, b"1", "{:?}", made.lock.package);
+    }
+}
+
+#[tokio::test]
+async fn a_dockerfile_whose_steps_get_nothing_comes_out_the_same() {
+    let house = House::new().await;
+    let folder = dockerfile(&house, "FROM scratch\nRUN [\"say\"]\n");
+    // What a step is lent may leave traces.
+    house.machine.script("2: RUN [\"say\"]", |scene| {
+        scene.files.insert("/said".to_owned(), format!("{}", scene.loans.len()).into_bytes());
+        Evidence::Code(0)
+    });
+    let made = house.recreate(&folder, false, &Silent).await.unwrap();
+    assert_eq!(made.lock.package, []);
+    assert_eq!(house.follow(&folder, true).await.unwrap().fact, made.fact);
+}
+
+#[tokio::test]
+async fn what_needs_more_of_mirrors_than_it_installs_is_made_all_the_same_and_said() {
+    let house = House::new().await;
+    let folder = dockerfile(&house, "FROM scratch\nRUN [\"get\"]\n");
+    house.machine.script("2: RUN [\"get\"]", |scene| {
+        if let Some(record) = lent(scene, RECORD) {
+            std::fs::create_dir_all(&record).unwrap();
+            std::fs::write(record.join("tool_2_all.deb"), deb("tool", "2")).unwrap();
+        }
+        Evidence::Code(if lent(scene, PLACE).is_some() { 100 } else { 0 })
+    });
+    let seen = Seen::default();
+    let made = house.recreate(&folder, false, &seen).await.unwrap();
+    assert_eq!(made.lock.package, []);
+    assert!(seen.of("notice").iter().any(|text| text.contains("its packages are not in the lock")), "{:?}", seen.all());
+    assert_eq!(house.follow(&folder, true).await.unwrap().fact, made.fact);
+}
+
+#[tokio::test]
+async fn a_lock_of_another_image_does_not_take_what_is_there() {
+    let house = House::new().await;
+    let folder = house.recipe("base", &recipe(&["a"]));
+    let made = house.recreate(&folder, false, &Silent).await.unwrap();
+    let other = ManifestDigest(Digest::of(b"another"));
+    let text = std::fs::read_to_string(folder.join("base.lock")).unwrap();
+    std::fs::write(folder.join("base.lock"), text.replace(made.lock.digest.as_str(), other.as_str())).unwrap();
+    let failure = house.follow(&folder, false).await.unwrap_err();
+    assert!(failure.chain().contains(&format!("but the lock says {other}")), "{failure}");
+}
+
+#[tokio::test]
+async fn a_damaged_package_is_told_once_and_then_fetched_anew() {
+    let house = House::new().await;
+    let folder = house.recipe("base", &recipe(&["a"]));
+    let made = house.recreate(&folder, false, &Silent).await.unwrap();
+    let blob = house.engine.store.path(&made.lock.package[0].digest);
+    std::fs::remove_file(&blob).unwrap();
+    std::fs::write(&blob, "damaged").unwrap();
+    let failure = house.follow(&folder, true).await.unwrap_err();
+    assert_eq!(failure.fault, Fault::House);
+    assert_eq!(house.follow(&folder, true).await.unwrap().fact, made.fact);
+}
+
+#[tokio::test]
+async fn only_what_a_dockerfile_takes_is_kept_of_its_folder() {
+    let house = House::new().await;
+    let folder = dockerfile(&house, "FROM scratch\nCOPY taken /\n");
+    for name in ["taken", "secret"] {
+        std::fs::write(folder.join(name), name).unwrap();
+    }
+    house.recreate(&folder, false, &Silent).await.unwrap();
+    let kept = house.engine.recipe(&"base".parse().unwrap()).await.unwrap();
+    let there = |name: &str| kept.folder().join(name).exists();
+    assert_eq!(["base.toml", "Dockerfile", "taken", "secret"].map(there), [true, true, true, false]);
 }

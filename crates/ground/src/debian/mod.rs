@@ -82,26 +82,31 @@ impl Bootstrapper for Mmdebstrap {
     async fn fetch(&self, packages: &[Package], into: &Path, log: &mut dyn LogSink) -> Result<(), Failure> {
         let roots = sources::roots(&self.entries()?);
         for package in packages {
-            let missing = || {
-                let what = format!("{} {} ({})", package.name, package.version, package.architecture);
-                Failure::new(Fault::House, format!("no mirror of this machine has the package {what} any more"))
-                    .hint("build without --locked for the packages of today, or add a mirror that keeps old ones (a snapshot) to apt's sources")
+            let what = format!("the package {} {} ({})", package.name, package.version, package.architecture);
+            let Some(path) = &package.path else {
+                return Err(Failure::new(
+                    Fault::House,
+                    format!("{what} is not in the store, and the lock does not say where it is"),
+                )
+                .hint("it came from no mirror; build without --locked where it can be had"));
             };
-            let path = package.path.as_ref().ok_or_else(missing)?;
             let target = into.join(archive::file(&package.digest));
-            let mut got = false;
+            let (mut got, mut reason) = (false, String::new());
             for root in &roots {
                 let mut command = process::command(HELPER);
                 command.args(["-o", "APT::Sandbox::User=root", "download-file"]);
                 command.arg(format!("{root}/{path}")).arg(&target).arg(format!("SHA256:{}", package.digest.hex()));
-                let (status, _) = heard(command, log).await?;
+                let (status, said) = heard(command, log).await?;
+                reason = said;
                 got = status.success() && target.is_file();
                 if got {
                     break;
                 }
             }
             if !got {
-                return Err(missing());
+                return Err(Failure::new(Fault::House, format!("no mirror of this machine gives {what}"))
+                    .evidence(last_lines(&reason))
+                    .hint("build without --locked for the packages of today, or add a mirror that keeps old ones (a snapshot) to apt's sources"));
             }
         }
         Ok(())
@@ -120,10 +125,12 @@ impl Bootstrapper for Mmdebstrap {
         let sources = work.join("mirrors.list");
         std::fs::write(&sources, self.mirrors(system)?.join("\n") + "\n")
             .map_err(|error| Failure::house(format!("cannot write `{}`", sources.display()), error))?;
+        // A suite is of no archive but the mirror's; the version that it meant is the only one here.
+        let names: Vec<_> = system.packages.iter().map(|name| name.split('/').next().unwrap_or(name)).collect();
         let mut command = process::command("mmdebstrap");
         command
             .args(["--mode=root", "--variant=apt", "--format=tar", "--skip=output/dev"])
-            .arg(format!("--include={}", system.packages.join(",")))
+            .arg(format!("--include={}", names.join(",")))
             .arg("--aptopt=APT::Sandbox::User \"root\"")
             .arg(format!("--aptopt=APT::Install-Recommends \"{}\"", system.recommends))
             .args(system.exclude.iter().map(|path| format!("--dpkgopt=path-exclude={path}")))
@@ -161,9 +168,20 @@ fn own(root: &Path) -> Vec<String> {
         "Dir::Etc::SourceParts=/dev/null".to_owned(),
         "Dir::Etc::Preferences=/dev/null".to_owned(),
         "Dir::Etc::PreferencesParts=/dev/null".to_owned(),
+        // Whatever else this machine can install: the system has one.
+        format!("APT::Architectures={}", native()),
     ];
     let settings = settings.into_iter().flat_map(|setting| ["-o".to_owned(), setting]);
     apt::kept_in(&root).into_iter().chain(settings).collect()
+}
+
+/// What Debian calls this machine's architecture.
+fn native() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
 }
 
 /// Hears nothing.
@@ -193,6 +211,7 @@ async fn heard(mut command: Command, log: &mut dyn LogSink) -> Result<(std::proc
     let mut output = tokio::net::unix::pipe::Receiver::from_owned_fd(reader.into()).map_err(broken)?;
     command.stdout(Stdio::from(writer.try_clone().map_err(broken)?)).stderr(writer);
     command.process_group(0);
+    process::dies_with_us(&mut command);
     let mut child = command.spawn().map_err(|error| process::start_error(&command, error))?;
     // It holds the writing ends, which would keep us from seeing the end.
     drop(command);

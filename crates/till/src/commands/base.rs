@@ -11,7 +11,7 @@ use till_image::{Destination, ImportLimits, ImportSource, Policy};
 use super::artifact::{exported_to, form};
 use super::{steps, table, time};
 use crate::cli::{AboutBase, Base, Import, Setuid};
-use crate::screen::Screen;
+use crate::screen::{Screen, clean};
 
 pub(super) async fn run(engine: &Engine, command: Base, screen: &Screen) -> Result<(), Failure> {
     match command {
@@ -75,7 +75,7 @@ async fn build(engine: &Engine, path: &std::path::Path, remake: &Remake, screen:
     } else {
         format!("{} {}", name(version), version.digest)
     });
-    screen.result(&value, &lines.join("\n"));
+    screen.result(&value, &clean(&lines.join("\n")));
     Ok(())
 }
 

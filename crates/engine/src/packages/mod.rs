@@ -2,20 +2,24 @@
 //!
 //! ```text
 //! DATA/caches/.recipes/apt/SUITE/    what this machine's apt keeps for systems     ground::debian
-//! DATA/caches/.recipes/apt/.upon/    the same of apt in instances of bases
+//! DATA/caches/.recipes/apt/HEX/      the same of apt in instances of the image HEX: its own, and nobody else's
 //! DATA/caches/.recipes/apt/HEX.json  what a wish came to when mirrors said what they say
-//! STAGING/packages/                  an archive of just the packages of one plan
-//! STAGING/record/                    copies of what apt got for the steps of a Dockerfile
+//! STAGING/packages/HEX/              archives of just the packages of a step
+//! STAGING/record/N/                  copies of what apt got for the steps of a Dockerfile
 //! ```
 
+mod record;
+
 use std::collections::BTreeSet;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use till_core::id::{InstanceId, PreparationId};
 use till_core::model::BaseLock;
 use till_core::packages::apt::{self, Chosen};
-use till_core::packages::{Package, PackageWish, Resolved, Suite, archive};
+use till_core::packages::archive::{self, Stored};
+use till_core::packages::{Package, PackageWish, Pinned, Resolved, Suite};
 use till_core::plan::{Limits, Network, Step};
 use till_core::port::{Answers, Evidence, Instance, Mount, Opening};
 use till_core::{Digest, Failure, Fault, ManifestDigest};
@@ -26,6 +30,8 @@ use crate::{Engine, new_bits};
 
 /// Where apt in an instance keeps what it gets.
 const KEPT: &str = "/run/till-apt";
+/// A Release file of Debian has 150 KiB.
+const MAX_RELEASE: u64 = 4 << 20;
 /// What people see of it.
 const WHICH: &str = "which packages";
 /// More than any list of packages takes.
@@ -64,27 +70,41 @@ impl Engine {
                 self.taken(answers, remembered).await
             }
             PackageWish::Upon { image, names, recommends } => {
-                let host = keep.join(".upon");
-                let mut instance = self.asked(image, &host).await?;
-                let archives = format!("{KEPT}/archives");
-                let questions = apt::questions(&apt::kept_in(KEPT), &archives, names, *recommends);
-                let folders = [format!("{KEPT}/lists/partial"), format!("{archives}/partial"), format!("{KEPT}/cache")];
-                let folders = ["mkdir", "-p"].map(str::to_owned).into_iter().chain(folders).collect();
-                put(&mut *instance, folders, Network::None, journal).await?;
-                put(&mut *instance, questions.update, Network::Egress, journal).await?;
-                let remembered = Remembered::of(wish, &host.join("lists"), keep)?;
-                if let Some(resolved) = remembered.read(&self.store) {
-                    return Ok(resolved);
+                let host = keep.join(image.hex());
+                let resolved = self.ask_within(wish, (image, names, *recommends), (keep, &host), journal).await;
+                if resolved.is_err() {
+                    // What the image's own programs left there may be what it fails for.
+                    let _ = std::fs::remove_dir_all(&host);
                 }
-                let simulation = put(&mut *instance, questions.simulate, Network::None, journal).await?;
-                let addresses = put(&mut *instance, questions.addresses, Network::None, journal).await?;
-                put(&mut *instance, questions.download, Network::Egress, journal).await?;
-                // Nothing of it runs any more when what it left is looked at.
-                drop(instance);
-                let answers = Answers { simulation, addresses, archives: host.join("archives") };
-                self.taken(answers, remembered).await
+                resolved
             }
         }
+    }
+
+    async fn ask_within(
+        &self,
+        wish: &PackageWish,
+        (image, names, recommends): (&ManifestDigest, &[String], bool),
+        (keep, host): (&Path, &Path),
+        journal: &mut Journal<'_>,
+    ) -> Result<Resolved, Failure> {
+        let mut instance = self.asked(image, host).await?;
+        let archives = format!("{KEPT}/archives");
+        let questions = apt::questions(&apt::kept_in(KEPT), &archives, names, recommends);
+        let folders = [format!("{KEPT}/lists/partial"), format!("{archives}/partial"), format!("{KEPT}/cache")];
+        let folders = ["mkdir", "-p"].map(str::to_owned).into_iter().chain(folders).collect();
+        put(&mut *instance, folders, Network::None, journal).await?;
+        put(&mut *instance, questions.update, Network::Egress, journal).await?;
+        let remembered = Remembered::of(wish, &host.join("lists"), keep)?;
+        if let Some(resolved) = remembered.read(&self.store) {
+            return Ok(resolved);
+        }
+        let simulation = put(&mut *instance, questions.simulate, Network::None, journal).await?;
+        let addresses = put(&mut *instance, questions.addresses, Network::None, journal).await?;
+        put(&mut *instance, questions.download, Network::Egress, journal).await?;
+        // Nothing of it runs any more when what it left is looked at.
+        drop(instance);
+        self.taken(Answers { simulation, addresses, archives: host.join("archives") }, remembered).await
     }
 
     /// An instance of an image whose apt keeps what it gets in a folder of the host.
@@ -106,6 +126,8 @@ impl Engine {
             let packages = take_all(&store, &answers, &apt::chosen(&answers.simulation))?;
             let resolved = Resolved { packages, suites: remembered.suites.clone() };
             remembered.write(&resolved);
+            // They are in the store; what stayed here would be taken for what it is called.
+            let _ = std::fs::remove_dir_all(&answers.archives);
             Ok(resolved)
         };
         blocking(work).await
@@ -133,27 +155,27 @@ impl Engine {
     }
 
     /// Writes an archive of just these packages, which are in the store, into a folder that is made for it.
-    pub(crate) async fn write_archive(&self, packages: &[Package], suite: &str, folder: &Path) -> Result<(), Failure> {
+    pub(crate) async fn write_archive(&self, packages: &[Pinned], suite: &str, folder: &Path) -> Result<(), Failure> {
         let (store, packages) = (self.store.clone(), packages.to_vec());
         let (suite, folder) = (suite.to_owned(), folder.to_owned());
         let write = move || {
             let failed = |error| Failure::house(format!("cannot write `{}`", folder.display()), error);
             std::fs::create_dir_all(&folder).map_err(failed)?;
-            let mut controls = Vec::new();
+            let mut stored = Vec::new();
             for package in &packages {
                 let place = folder.join(archive::file(&package.digest));
                 // A copy: who is lent the archive must not come near the store. It is read by anyone inside.
-                std::fs::copy(store.path(&package.digest), &place).map_err(failed)?;
+                let size = std::fs::copy(store.path(&package.digest), &place).map_err(failed)?;
                 let found = digest_of(&place)?;
                 if found != package.digest {
-                    return Err(Failure::from(till_image::ImageError::Damaged {
-                        expected: package.digest.clone(),
-                        found,
-                    }));
+                    store.remove(&package.digest)?;
+                    let what = format!("the package {} {} in the store was damaged", package.name, package.version);
+                    return Err(Failure::new(Fault::House, what)
+                        .hint("it was removed: build again, and it is fetched anew. Check the disk"));
                 }
-                controls.push((package, till_image::control(&place)?));
+                stored.push(Stored { package, size, control: till_image::control(&place)? });
             }
-            for (name, text) in archive::index(&controls, &suite) {
+            for (name, text) in archive::index(&stored, &suite) {
                 std::fs::write(folder.join(name), text).map_err(failed)?;
             }
             Ok(())
@@ -161,34 +183,10 @@ impl Engine {
         blocking(write).await
     }
 
-    /// What apt got for steps that were watched.
+    /// What apt got for steps that were watched: a folder has one for each that got something, called by its number.
     pub(crate) async fn recorded(&self, folder: PathBuf) -> Result<Resolved, Failure> {
         let store = self.store.clone();
-        let read = move || {
-            let mut packages = BTreeSet::new();
-            for name in names(&folder)?.iter().filter(|name| name.ends_with(".deb")) {
-                let path = folder.join(name);
-                let control = till_image::control(&path)?;
-                let field = |name: &str| {
-                    let found = control.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-                    found.map(|value| value.trim().to_owned()).unwrap_or_default()
-                };
-                let (digest, size) = take(&store, &path)?;
-                packages.insert(Package {
-                    name: field("Package"),
-                    version: field("Version"),
-                    architecture: field("Architecture"),
-                    digest,
-                    size,
-                    path: None,
-                    security: None,
-                });
-            }
-            let suites: BTreeSet<_> =
-                releases(&folder)?.iter().filter_map(|(name, text)| apt::suite(name, text)).collect();
-            Ok(Resolved { packages: packages.into_iter().collect(), suites: suites.into_iter().collect() })
-        };
-        blocking(read).await
+        blocking(move || record::read(&store, &folder)).await
     }
 
     /// The blobs that a base's lock names: packages and files, from which it can be made again.
@@ -236,7 +234,8 @@ struct Ear<'a, 'b>(&'a mut Journal<'b>, Vec<u8>);
 
 impl till_core::port::LogSink for Ear<'_, '_> {
     fn write(&mut self, bytes: &[u8]) {
-        self.1.extend_from_slice(bytes);
+        let room = usize::try_from(LOG).unwrap_or(usize::MAX).saturating_sub(self.1.len());
+        self.1.extend_from_slice(&bytes[..bytes.len().min(room)]);
         self.0.write(bytes);
     }
 }
@@ -274,6 +273,8 @@ async fn put(
 }
 
 fn take_all(store: &till_image::Store, answers: &Answers, chosen: &[Chosen]) -> Result<Vec<Package>, Failure> {
+    // It is a directory, and not a link to another.
+    names(&answers.archives)?;
     let places = apt::places(&answers.addresses);
     let mut packages = Vec::new();
     for one in chosen {
@@ -287,6 +288,7 @@ fn take_all(store: &till_image::Store, answers: &Answers, chosen: &[Chosen]) -> 
             size,
             path: places.get(&file).cloned(),
             security: Some(one.security),
+            steps: Vec::new(),
         });
     }
     packages.sort();
@@ -294,7 +296,7 @@ fn take_all(store: &till_image::Store, answers: &Answers, chosen: &[Chosen]) -> 
 }
 
 /// Copies a file into the store.
-fn take(store: &till_image::Store, path: &Path) -> Result<(Digest, u64), Failure> {
+pub(crate) fn take(store: &till_image::Store, path: &Path) -> Result<(Digest, u64), Failure> {
     let failed = |error| Failure::house(format!("cannot keep `{}`", path.display()), error);
     // What an instance left there may be a link to anything.
     if !std::fs::symlink_metadata(path).map_err(failed)?.is_file() {
@@ -312,21 +314,32 @@ fn digest_of(path: &Path) -> Result<Digest, Failure> {
 }
 
 /// The Release files of a folder: their names and texts.
-fn releases(folder: &Path) -> Result<Vec<(String, String)>, Failure> {
-    let text = |name: String| {
-        let bytes = std::fs::read(folder.join(&name)).unwrap_or_default();
-        (name, String::from_utf8_lossy(&bytes).into_owned())
-    };
-    Ok(names(folder)?.into_iter().filter(|name| name.ends_with("Release")).map(text).collect())
+pub(crate) fn releases(folder: &Path) -> Result<Vec<(String, String)>, Failure> {
+    let mut found = Vec::new();
+    for name in names(folder)?.into_iter().filter(|name| name.ends_with("Release")) {
+        let file = std::fs::File::open(folder.join(&name));
+        let mut bytes = Vec::new();
+        // What is longer is none.
+        if file.and_then(|file| file.take(MAX_RELEASE + 1).read_to_end(&mut bytes)).is_ok()
+            && bytes.len() as u64 <= MAX_RELEASE
+        {
+            found.push((name, String::from_utf8_lossy(&bytes).into_owned()));
+        }
+    }
+    Ok(found)
 }
 
-fn names(folder: &Path) -> Result<Vec<String>, Failure> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
+/// The files of a folder, sorted; none when it is not there. Neither it nor any of them may be a link: what an instance left
+/// there may be one to anything.
+pub(crate) fn names(folder: &Path) -> Result<Vec<String>, Failure> {
+    let failed = |error| Failure::house(format!("cannot read `{}`", folder.display()), error);
+    match std::fs::symlink_metadata(folder) {
+        Ok(meta) if meta.is_dir() => {}
+        Ok(_) => return Err(Failure::new(Fault::Base, format!("`{}` is not a directory any more", folder.display()))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Failure::house(format!("cannot read `{}`", folder.display()), error)),
-    };
-    // No symlink: what a step left there is of strangers.
+        Err(error) => return Err(failed(error)),
+    }
+    let entries = std::fs::read_dir(folder).map_err(failed)?;
     let plain = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
     let mut names: Vec<_> = plain.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
