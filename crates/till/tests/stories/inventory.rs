@@ -176,11 +176,16 @@ fn documents_are_referrers_that_go_with_their_image() {
         parsed.filter(|manifest| manifest["subject"]["digest"] == made["digest"]).collect::<Vec<_>>()
     };
     let kinds: BTreeSet<String> = referrers().iter().map(|manifest| manifest["artifactType"].to_string()).collect();
-    let wanted =
-        ["\"application/spdx+json\"", "\"application/vnd.cyclonedx+json\"", "\"application/vnd.in-toto+json\""];
-    assert!(kinds.iter().eq(wanted), "{kinds:?}");
+    let wanted = [
+        "application/spdx+json",
+        "application/vnd.cyclonedx+json",
+        "application/vnd.in-toto+json",
+        "application/vnd.tillage.base.lock.v1+toml",
+        "application/vnd.tillage.base.recipe.v1.tar",
+    ];
+    assert!(kinds.iter().map(|kind| kind.trim_matches('"')).eq(wanted), "{kinds:?}");
     till_in(data.path(), &["gc"]).ok();
-    assert_eq!(referrers().len(), 3);
+    assert_eq!(referrers().len(), 5);
     till_in(data.path(), &["base", "remove", "inventory-gone"]).ok();
     till_in(data.path(), &["gc"]).ok();
     assert_eq!(std::fs::read_dir(&blobs).unwrap().count(), 0);
