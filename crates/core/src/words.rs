@@ -16,6 +16,27 @@ pub fn list<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
     if items.is_empty() { "none".to_owned() } else { items.join(", ") }
 }
 
+/// A part of an address without `%` notation (RFC 3986): `%20` is a blank.
+pub fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('%') {
+        bytes.extend_from_slice(before.as_bytes());
+        match after.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(b'%');
+                rest = after;
+            }
+        }
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// Adds the nearest known key to the message of a TOML error about an unknown one (its text names line and column).
 pub fn explain_toml(error: &toml::de::Error) -> String {
     let text = error.to_string();
@@ -32,6 +53,13 @@ pub fn explain_toml(error: &toml::de::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_escape_stays() {
+        for (text, plain) in [("a%20b%2fc%", "a b/c%"), ("a%2bb%zz%", "a+b%zz%"), ("%é", "%é")] {
+            assert_eq!(percent_decoded(text), plain);
+        }
+    }
 
     #[test]
     fn the_nearest_name_is_offered_only_when_it_is_near() {

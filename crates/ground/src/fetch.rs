@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use reqwest::{Response, Url};
 use sha2::{Digest as _, Sha256};
 use till_core::port::{Fetched, Fetcher};
+use till_core::words::percent_decoded;
 use till_core::{Blame, Digest, Failure, Fault};
 
 use crate::http::{self, Patience, Redirects, Trust};
@@ -115,7 +116,7 @@ impl Web {
 /// What the file is called: by the server, or by the last part of the address that was asked for.
 fn name(response: &Response, address: &Url) -> Option<String> {
     let said = http::header(response, "content-disposition").and_then(disposition);
-    let last = address.path_segments().and_then(|mut parts| parts.next_back().map(unescape));
+    let last = address.path_segments().and_then(|mut parts| parts.next_back().map(percent_decoded));
     said.filter(|name| is_name(name)).or(last.filter(|name| is_name(name)))
 }
 
@@ -128,26 +129,6 @@ fn is_name(name: &str) -> bool {
 fn disposition(text: &str) -> Option<String> {
     let value = text.split(';').skip(1).find_map(|part| part.trim().strip_prefix("filename="))?;
     Some(value.trim().trim_matches('"').to_owned())
-}
-
-/// `%20` is a blank.
-fn unescape(text: &str) -> String {
-    let (mut bytes, mut rest) = (Vec::new(), text);
-    while let Some((before, after)) = rest.split_once('%') {
-        bytes.extend_from_slice(before.as_bytes());
-        match after.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(b'%');
-                rest = after;
-            }
-        }
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Seconds since 1970 of a time as servers write it: `Sun, 06 Nov 1994 08:49:37 GMT`.
@@ -189,7 +170,6 @@ mod tests {
     fn a_name_is_one_part_of_a_path() {
         assert_eq!(disposition("attachment; filename=\"a b.tar\"").as_deref(), Some("a b.tar"));
         assert_eq!(disposition("inline"), None);
-        assert_eq!(unescape("a%20b%2fc%"), "a b/c%");
         for (name, good) in [("a", true), ("", false), ("..", false), ("a/b", false), ("a\nb", false)] {
             assert_eq!(is_name(name), good, "{name:?}");
         }

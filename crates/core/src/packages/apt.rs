@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Suite;
+use crate::words::percent_decoded;
 
 /// The questions, in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,30 +114,9 @@ pub fn places(addresses: &str) -> BTreeMap<String, String> {
         let (address, rest) = line.strip_prefix('\'')?.split_once('\'')?;
         let file = rest.split_whitespace().next()?;
         let (_, path) = address.split_once("/pool/")?;
-        Some((file.to_owned(), format!("pool/{}", unquoted(path))))
+        Some((file.to_owned(), format!("pool/{}", percent_decoded(path))))
     };
     addresses.lines().filter_map(place).collect()
-}
-
-/// An address without `%` notation (RFC 3986).
-fn unquoted(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('%') {
-        bytes.extend_from_slice(before.as_bytes());
-        match after.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(b'%');
-                rest = after;
-            }
-        }
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// What a Release file says: `path` is apt's name of the list, which holds the suite's name in its archive.
@@ -222,7 +202,6 @@ mod tests {
             'file:/x/y.deb' y_1_all.deb 5 SHA256:00\n";
         let expected = ("libc6_2.36-9+deb12u14_amd64.deb", "pool/main/g/glibc/libc6_2.36-9+deb12u14_amd64.deb");
         assert_eq!(places(addresses), BTreeMap::from([(expected.0.to_owned(), expected.1.to_owned())]));
-        assert_eq!(unquoted("a%2bb%zz%"), "a+b%zz%");
     }
 
     #[test]
