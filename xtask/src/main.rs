@@ -2,6 +2,7 @@
 //!
 //! It uses nothing of ours, so that it builds in seconds and works however broken the rest may be.
 
+mod bench;
 mod check;
 mod demo;
 mod setup;
@@ -22,7 +23,9 @@ Usage: cargo xtask TASK
   check          formatting, clippy, walls, sizes of files, documentation, dependencies
   walls          only the walls: who may use whom, licences, sizes of files
   test [--all]   setup, check, and every test; --all: those that take minutes and the demo, too
-  demo           setup, build till, make the base images, prepare and run four real apps";
+  demo           setup, build till, make the base images, prepare and run four real apps
+  bench [CASE…] [--peers docker,buildah,podman,umoci] [--runs N] [--json FILE] [--write]
+                 measure till beside other builders; without CASE all of W1 to W8, and write docs/performance.md";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -44,6 +47,7 @@ fn dispatch(words: &[&str]) -> Result<()> {
         ["walls"] => walls::walls(&repository),
         ["test"] => test::test(&repository, test::Extent::Usual),
         ["test", "--all"] => test::test(&repository, test::Extent::All),
+        ["bench", words @ ..] => bench::bench(&repository, words),
         ["demo"] => demo::demo(&repository),
         [] | ["help" | "--help" | "-h"] => {
             tools::say(USAGE);

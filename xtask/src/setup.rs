@@ -25,7 +25,7 @@ const fn need(package: &'static str, sign: Sign, why: &'static str) -> Need {
     Need { package, sign, why }
 }
 
-const NEEDS: [Need; 14] = [
+const NEEDS: [Need; 15] = [
     need("runc", Sign::Tool("runc"), "runs instances"),
     need("mmdebstrap", Sign::Tool("mmdebstrap"), "makes base images"),
     need("passt", Sign::Tool("pasta"), "gives instances a network without touching the host's"),
@@ -44,6 +44,7 @@ const NEEDS: [Need; 14] = [
     // Not by the client's name: there are machines where another one is first in the PATH, and no daemon.
     need("docker.io", Sign::File("/usr/sbin/dockerd"), "tests: is our image the same? (its service is not used)"),
     need("buildah", Sign::Tool("buildah"), "tests: is our image the same?"),
+    need("zstd", Sign::Tool("zstd"), "the bench: what is a compressor's limit here?"),
     need("podman", Sign::Tool("podman"), "tests: do others run our images?"),
 ];
 

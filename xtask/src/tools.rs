@@ -13,9 +13,20 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
 
 /// Where tools are looked for; `sbin` too, which is not in everybody's `PATH`.
 const FOLDERS: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/// Variables that `cargo run` sets, and that build scripts of others look at.
+const OF_OUR_PACKAGE: [&str; 6] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
 
 /// The work tree.
 #[derive(Debug)]
@@ -34,6 +45,11 @@ impl Repository {
     pub(crate) fn cargo<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
         let mut command = self.command("cargo");
         command.args(words);
+        // What cargo tells us of our own package is not meant for the next one: build scripts that look at it would
+        // compile again what is already there.
+        for name in OF_OUR_PACKAGE {
+            command.env_remove(name);
+        }
         command
     }
 
@@ -42,6 +58,14 @@ impl Repository {
         let mut command = Command::new(tool);
         command.current_dir(&self.root).stdin(Stdio::null());
         command
+    }
+
+    /// Where cargo puts what it builds.
+    pub(crate) fn target(&self) -> Result<PathBuf> {
+        let metadata = output(self.cargo(["metadata", "--no-deps", "--format-version", "1"]))?;
+        let metadata: Value = serde_json::from_str(&metadata).context("cargo metadata did not answer in JSON")?;
+        let target = metadata["target_directory"].as_str().context("cargo metadata names no target directory")?;
+        Ok(target.into())
     }
 
     /// The path as people write it.

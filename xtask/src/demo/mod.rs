@@ -48,10 +48,7 @@ pub(crate) fn demo(repository: &Repository) -> Result<()> {
 fn build(repository: &Repository) -> Result<Till> {
     tools::head("till: a release build");
     tools::run(repository.cargo(["build", "--release", "--package", "till"]))?;
-    let metadata = tools::output(repository.cargo(["metadata", "--no-deps", "--format-version", "1"]))?;
-    let metadata: Value = serde_json::from_str(&metadata).context("cargo metadata did not answer in JSON")?;
-    let target = metadata["target_directory"].as_str().context("cargo metadata names no target directory")?;
-    Ok(Till::new(repository, target.as_ref()))
+    Ok(Till::new(repository, &repository.target()?))
 }
 
 fn show(till: &Till, report: &mut Report) -> Result<()> {

@@ -1,0 +1,56 @@
+//! Till, as a user has it: the release binary and a data directory of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use super::measure::{self, Ran};
+use crate::tools;
+
+/// The binary, and where it keeps what it makes.
+#[derive(Debug)]
+pub(super) struct Till {
+    binary: PathBuf,
+    data: PathBuf,
+    log: PathBuf,
+}
+
+impl Till {
+    pub(super) fn new(binary: PathBuf, place: &Path) -> Self {
+        Self { binary, data: place.join("data"), log: place.join("till.log") }
+    }
+
+    pub(super) fn command(&self, words: &[&str]) -> Command {
+        let mut command = tools::command(&self.binary);
+        command.arg("--data").arg(&self.data).args(words);
+        command
+    }
+
+    /// Runs it and measures it.
+    pub(super) fn run(&self, words: &[&str]) -> Result<Ran> {
+        measure::run(self.command(words), &[], &self.log)
+    }
+
+    /// Runs it and gives its answer.
+    pub(super) fn ask(&self, words: &[&str]) -> Result<Value> {
+        let output = self.command(words).arg("--json").output().context("cannot start till")?;
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        if !output.status.success() {
+            bail!("till {} failed: {}", words.join(" "), answer["error"]["message"]);
+        }
+        Ok(answer)
+    }
+
+    /// Makes a base, unless it is there.
+    pub(super) fn base(&self, folder: &Path) -> Result<()> {
+        tools::say(&format!("  base {}", folder.display()));
+        self.ask(&["base", "build", &folder.display().to_string()]).map(drop)
+    }
+
+    /// As it says itself.
+    pub(super) fn version(&self) -> Result<String> {
+        Ok(tools::output(self.command(&["--version"]))?.trim().to_owned())
+    }
+}
