@@ -62,7 +62,10 @@ pub(super) fn describe(place: &Path) -> Result<Vec<(String, String)>> {
     let path = file.display();
     let rate = |script: &str| -> Result<String> { Ok(format!("{:.0} MB/s", megabytes() / timed(|| shell(script))?)) };
     let files = timed(|| many(&folder.join("files")))?;
+    let load = fs::read_to_string("/proc/loadavg")?;
     let rows = vec![
+        // Beyond the number of processors there was other work, which takes from everybody.
+        ("load of the last 15 minutes".to_owned(), load.split(' ').nth(2).unwrap_or_default().to_owned()),
         ("processors".to_owned(), std::thread::available_parallelism().map_or(0, usize::from).to_string()),
         ("sha256, one thread (openssl)".to_owned(), rate(&format!("openssl dgst -sha256 '{path}' >/dev/null"))?),
         ("zstd -1, all processors".to_owned(), rate(&format!("zstd -q -1 -T0 -f -o '{path}.zst' '{path}'"))?),

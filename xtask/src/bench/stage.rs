@@ -9,7 +9,7 @@
 //! └─ work         what is put into images, and recipes
 //! ```
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -39,6 +39,8 @@ pub(super) struct Stage {
     peers: Vec<Peer>,
     /// Apps that are built as they are.
     pub(super) examples: PathBuf,
+    /// Two runs would take each other's folders away, and their timings mean nothing.
+    _alone: File,
     /// Who takes part, with versions.
     pub(super) versions: Vec<String>,
 }
@@ -47,6 +49,8 @@ impl Stage {
     pub(super) fn set(repository: &Repository, target: &Path, options: &Options) -> Result<Self> {
         let place = target.join("bench");
         fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
+        let alone = File::create(place.join("lock"))?;
+        alone.try_lock().context("another bench is running here")?;
         let containers = options.has(Peer::Buildah) || options.has(Peer::Podman);
         let mut stage = Self {
             till: Till::new(target.join("release/till"), &place),
@@ -57,6 +61,7 @@ impl Stage {
             peers: options.peers.clone(),
             examples: repository.root.join("examples/apps"),
             versions: Vec::new(),
+            _alone: alone,
             place,
         };
         stage.bases(repository, &options.cases)?;

@@ -12,6 +12,9 @@ use super::sample::{Figures, Line, Sample};
 use super::stage::Stage;
 use crate::tools;
 
+/// Seconds that nobody wants to wait for several times.
+const LONG: f64 = 20.0;
+
 /// One who is measured: a name, and what it does in each round.
 pub(super) struct Contestant<'a> {
     name: &'static str,
@@ -61,7 +64,11 @@ pub(super) fn measure(stage: &Stage, name: &'static str) -> Result<Figures> {
     let line = |one: &Contestant| Line { name: one.name.to_owned(), ours: one.ours, samples: Vec::new() };
     let mut lines: Vec<Line> = contestants.iter().map(line).collect();
     for round in 1..=stage.runs {
+        let hopeless: Vec<String> = hopeless(&lines).iter().map(|line| line.name.clone()).collect();
         for (contestant, line) in contestants.iter_mut().zip(&mut lines) {
+            if hopeless.iter().any(|name| name == contestant.name) {
+                continue;
+            }
             let sample = (contestant.run)(round).with_context(|| format!("{name}, {}", contestant.name))?;
             tools::say(&format!("  round {round}: {:<18} {:>9.3} s", contestant.name, sample.seconds));
             line.samples.push(sample);
@@ -74,4 +81,28 @@ pub(super) fn measure(stage: &Stage, name: &'static str) -> Result<Figures> {
         limit: case.limit,
         lines,
     })
+}
+
+/// Peers that are measured once: they need minutes where the best does not, so they decide nothing.
+fn hopeless(lines: &[Line]) -> Vec<&Line> {
+    let peers = || lines.iter().filter(|line| !line.ours && !line.samples.is_empty());
+    let best = peers().map(Line::median).fold(f64::INFINITY, f64::min);
+    peers().filter(|line| line.median() > LONG && line.median() > best * 4.0).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_peers_that_take_long_and_lose_are_left_out() {
+        let line = |name: &str, ours, seconds| Line {
+            name: name.to_owned(),
+            ours,
+            samples: vec![Sample { seconds, cpu: 0.0, memory: 0 }],
+        };
+        let lines = [line("ours", true, 99.0), line("a", false, 10.0), line("b", false, 39.0), line("c", false, 41.0)];
+        assert_eq!(hopeless(&lines).iter().map(|line| line.name.as_str()).collect::<Vec<_>>(), ["c"]);
+        assert!(hopeless(&[line("a", false, 1.0), line("b", false, 9.0)]).is_empty());
+    }
 }
