@@ -3,6 +3,7 @@
 //! It passes or fails by whether everything worked, never by how long it took.
 
 mod cases;
+mod disk;
 mod machine;
 mod measure;
 mod options;

@@ -18,8 +18,8 @@ pub(super) struct Till {
 }
 
 impl Till {
-    pub(super) fn new(binary: PathBuf, place: &Path) -> Self {
-        Self { binary, data: place.join("data"), log: place.join("till.log") }
+    pub(super) fn new(binary: PathBuf, data: &Path, place: &Path) -> Self {
+        Self { binary, data: data.to_owned(), log: place.join("till.log") }
     }
 
     pub(super) fn command(&self, words: &[&str]) -> Command {

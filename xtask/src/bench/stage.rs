@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! target/bench
-//! ├─ data         till's
-//! ├─ docker       its daemon's, made anew by each run
-//! ├─ containers   buildah's and podman's, made anew by each run
-//! ├─ umoci        layouts and bundles, made anew by each run
-//! └─ work         what is put into images, and recipes
+//! ├─ bases           a data directory of till's with its bases alone, which one run leaves to the next
+//! └─ disk            a file system of this run
+//!    ├─ data         till's: a copy of those bases, and all that is built
+//!    ├─ docker       its daemon's
+//!    ├─ containers   buildah's and podman's
+//!    ├─ umoci        layouts and bundles
+//!    └─ work         what is put into images, and recipes
 //! ```
 
 use std::fs::{self, File};
@@ -15,6 +17,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
+use super::disk::Disk;
 use super::options::{Options, Peer};
 use super::ours::Till;
 use super::peers::{Containers, Docker, Umoci};
@@ -39,6 +42,7 @@ pub(super) struct Stage {
     peers: Vec<Peer>,
     /// Apps that are built as they are.
     pub(super) examples: PathBuf,
+    _disk: Disk,
     /// Two runs would take each other's folders away, and their timings mean nothing.
     _alone: File,
     /// Who takes part, with versions.
@@ -47,13 +51,20 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn set(repository: &Repository, target: &Path, options: &Options) -> Result<Self> {
-        let place = target.join("bench");
-        fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
-        let alone = File::create(place.join("lock"))?;
+        let bench = target.join("bench");
+        fs::create_dir_all(&bench).with_context(|| format!("cannot make {}", bench.display()))?;
+        let alone = File::create(bench.join("lock"))?;
         alone.try_lock().context("another bench is running here")?;
+        let binary = target.join("release/till");
+        bases(&Till::new(binary.clone(), &bench.join("bases"), &bench), &bench, repository, &options.cases)?;
+        let disk = Disk::mount(&bench)?;
+        let place = disk.place.clone();
+        let mut copy = tools::command("cp");
+        copy.arg("--archive").arg(bench.join("bases")).arg(place.join("data"));
+        tools::run(copy)?;
         let containers = options.has(Peer::Buildah) || options.has(Peer::Podman);
         let mut stage = Self {
-            till: Till::new(target.join("release/till"), &place),
+            till: Till::new(binary, &place.join("data"), &place),
             runs: options.runs,
             docker: options.has(Peer::Docker).then(|| Docker::start(&place)).transpose()?,
             containers: containers.then(|| Containers::new(&place)).transpose()?,
@@ -61,10 +72,11 @@ impl Stage {
             peers: options.peers.clone(),
             examples: repository.root.join("examples/apps"),
             versions: Vec::new(),
-            _alone: alone,
             place,
+            _disk: disk,
+            _alone: alone,
         };
-        stage.bases(repository, &options.cases)?;
+        stage.hand_over("base", "bench")?;
         stage.versions = stage.versions()?;
         Ok(stage)
     }
@@ -88,19 +100,6 @@ impl Stage {
     pub(super) fn maker(&self, folder: &Path) -> Result<()> {
         write(&folder.join("make.sh"), MAKE_SCRIPT)?;
         write(&folder.join("make.pl"), MAKE_TREE)
-    }
-
-    /// Makes our bases, and gives the peers the same.
-    fn bases(&self, repository: &Repository, cases: &[&str]) -> Result<()> {
-        tools::head("bases");
-        self.till.base(&repository.root.join("bases/debian"))?;
-        let folder = self.folder("base")?;
-        write(&folder.join("base.toml"), BASE)?;
-        self.till.base(&folder)?;
-        if cases.iter().any(|case| WITH_PYTHON.contains(case)) {
-            self.till.base(&repository.root.join("bases/python"))?;
-        }
-        self.hand_over("base", "bench")
     }
 
     /// Gives an image of ours to every peer: a `base`, or an app's `artifact`.
@@ -132,6 +131,20 @@ impl Stage {
         versions.extend(self.umoci.as_ref().map(Umoci::version).transpose()?);
         Ok(versions)
     }
+}
+
+/// Makes our bases, unless they are there.
+fn bases(till: &Till, bench: &Path, repository: &Repository, cases: &[&str]) -> Result<()> {
+    tools::head("bases");
+    till.base(&repository.root.join("bases/debian"))?;
+    let folder = bench.join("base");
+    fs::create_dir_all(&folder)?;
+    write(&folder.join("base.toml"), BASE)?;
+    till.base(&folder)?;
+    if cases.iter().any(|case| WITH_PYTHON.contains(case)) {
+        till.base(&repository.root.join("bases/python"))?;
+    }
+    Ok(())
 }
 
 /// Runs a command of which only a failure is of interest.
