@@ -49,6 +49,7 @@ pub(super) fn many(stage: &Stage) -> Result<Case<'_>> {
     }
     Ok(Case {
         title: "ten builds at once, each with a step that computes for a moment",
+        idle: 1,
         wanted: "≤ 0.8, none starved",
         limit: Some(machine::namespaces()?),
         contestants: all,

@@ -40,6 +40,8 @@ impl<'a> Contestant<'a> {
 /// A case before it is measured.
 struct Case<'a> {
     title: &'static str,
+    /// Rounds that do not count, where the first is slower for a reason that is not the case's: a base not yet unpacked.
+    idle: u32,
     wanted: &'static str,
     limit: Option<(f64, String)>,
     contestants: Vec<Contestant<'a>>,
@@ -63,7 +65,8 @@ pub(super) fn measure(stage: &Stage, name: &'static str) -> Result<Figures> {
     let mut contestants = case.contestants;
     let line = |one: &Contestant| Line { name: one.name.to_owned(), ours: one.ours, samples: Vec::new() };
     let mut lines: Vec<Line> = contestants.iter().map(line).collect();
-    for round in 1..=stage.runs {
+    // Each round has its number, for some make things that are named by it.
+    for round in 1..=case.idle + stage.runs {
         let hopeless: Vec<String> = hopeless(&lines).iter().map(|line| line.name.clone()).collect();
         for (contestant, line) in contestants.iter_mut().zip(&mut lines) {
             if hopeless.iter().any(|name| name == contestant.name) {
@@ -72,8 +75,11 @@ pub(super) fn measure(stage: &Stage, name: &'static str) -> Result<Figures> {
             // What another has written is not for this one to wait for.
             tools::works(tools::command("sync"));
             let sample = (contestant.run)(round).with_context(|| format!("{name}, {}", contestant.name))?;
-            tools::say(&format!("  round {round}: {:<18} {:>9.3} s", contestant.name, sample.seconds));
-            line.samples.push(sample);
+            let counts = if round > case.idle { "" } else { " (does not count)" };
+            tools::say(&format!("  round {round}: {:<18} {:>9.3} s{counts}", contestant.name, sample.seconds));
+            if round > case.idle {
+                line.samples.push(sample);
+            }
         }
     }
     Ok(Figures {

@@ -96,7 +96,7 @@ pub(super) fn pip(stage: &Stage, change: Change) -> Result<Case<'_>> {
         Change::Source => ("a Flask app with pip, one line of source changed: built and pushed", "≤ 0.6"),
         Change::Requirements => ("the same, requirements changed: built and pushed", "≤ 1.0"),
     };
-    Ok(Case { title, wanted, limit: None, contestants: all })
+    Ok(Case { title, idle: 0, wanted, limit: None, contestants: all })
 }
 
 /// The example, twice: as it is, and as it is changed.

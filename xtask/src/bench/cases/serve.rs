@@ -54,6 +54,7 @@ pub(super) fn serve(stage: &Stage) -> Result<Case<'_>> {
     }
     Ok(Case {
         title: "the image run, to the first HTTP 200 of Python's http.server",
+        idle: 1,
         wanted: "≤ 0.5",
         limit: Some(machine::namespaces()?),
         contestants: all,
