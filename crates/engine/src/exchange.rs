@@ -222,8 +222,8 @@ impl Engine {
         Ok(Pushed { digest, reference, blobs: going.traffic })
     }
 
-    /// The documents about an artifact or a base that were made with it: its inventories, its provenance, its lock. Not the
-    /// files of its recipe, which not everybody who may have the image may see.
+    /// The documents about an artifact or a base: inventories, provenance, lock. Not the files of its recipe: not everybody
+    /// who may have the image may see them.
     pub async fn documents_of(&self, wanted: &str) -> Result<Vec<ManifestDigest>, Failure> {
         let facts = self.ledger.referrers(&self.named(wanted).await?).await?;
         let public = facts.into_iter().filter(|fact| fact.artifact_type != RECIPE_MEDIA_TYPE);

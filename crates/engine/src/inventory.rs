@@ -107,15 +107,11 @@ pub(crate) struct Told<'a> {
     pub(crate) base: Option<&'a BaseVersion>,
     pub(crate) dirty: bool,
     pub(crate) variables: BTreeSet<String>,
-    pub(crate) preparation: &'a PreparationId,
-}
-
-/// What was asked of an app's own Dockerfile.
-#[derive(Default)]
-pub(crate) struct Asked<'a> {
+    /// What was said of the Dockerfile, where one was followed.
     pub(crate) dockerfile: Option<&'a Choice>,
     /// The ids of secrets that were given.
     pub(crate) secrets: BTreeSet<String>,
+    pub(crate) preparation: &'a PreparationId,
 }
 
 impl Engine {
@@ -228,24 +224,13 @@ impl Engine {
     /// Attaches bills of materials and the provenance to an image that was just made. That this fails is no reason to
     /// lose the image: it is said.
     pub(crate) async fn describe(&self, image: &Image, told: &Told<'_>, observer: &dyn Observer) {
-        self.describe_app(image, told, &Asked::default(), observer).await;
-    }
-
-    /// The same, with what was asked of an app's own Dockerfile.
-    pub(crate) async fn describe_app(
-        &self,
-        image: &Image,
-        told: &Told<'_>,
-        asked: &Asked<'_>,
-        observer: &dyn Observer,
-    ) {
-        if let Err(failure) = self.try_describe(image, told, asked).await {
+        if let Err(failure) = self.try_describe(image, told).await {
             let notice = format!("no inventory and provenance of it are recorded: {}", failure.chain());
             observer.event(Event::Notice(&notice));
         }
     }
 
-    async fn try_describe(&self, image: &Image, told: &Told<'_>, asked: &Asked<'_>) -> Result<(), Failure> {
+    async fn try_describe(&self, image: &Image, told: &Told<'_>) -> Result<(), Failure> {
         let name = match told.made {
             Made::App(name) | Made::Base(name) => name.to_owned(),
         };
@@ -260,8 +245,8 @@ impl Engine {
             base: told.base,
             dirty: told.dirty,
             variables: told.variables.clone(),
-            dockerfile: asked.dockerfile,
-            secrets: asked.secrets.clone(),
+            dockerfile: told.dockerfile,
+            secrets: told.secrets.clone(),
             materials: extra_files(told.plan),
             preparation: told.preparation,
             started: time(began),

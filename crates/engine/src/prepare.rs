@@ -17,7 +17,7 @@ use till_ledger::ArtifactFact;
 
 use crate::catalog::{BaseEntry, written};
 use crate::collect::Staging;
-use crate::inventory::{Asked, Told};
+use crate::inventory::Told;
 use crate::journal::{Event, Observer, StepReport};
 use crate::lock::{self, Sharing};
 use crate::mill::{Material, Milled, Milling};
@@ -254,10 +254,11 @@ impl Engine {
             base: label.base.as_ref(),
             dirty: label.dirty,
             variables: wish.env.keys().cloned().collect(),
+            dockerfile: planned.dockerfile.as_ref(),
+            secrets: wish.secrets.keys().cloned().collect(),
             preparation: &staging.id,
         };
-        let asked = Asked { dockerfile: planned.dockerfile.as_ref(), secrets: wish.secrets.keys().cloned().collect() };
-        self.describe_app(&image, &told, &asked, observer).await;
+        self.describe(&image, &told, observer).await;
         let fact = ArtifactFact {
             digest: image.manifest.clone(),
             app: planned.app.clone(),

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use till_core::dockerfile::spec::Choice;
 use till_core::id::PreparationId;
 use till_core::model::artifact::BASE_LABEL;
 use till_core::model::base_lock::PackageChange;
@@ -15,6 +16,7 @@ use till_core::model::{BaseLabel, BaseLock, BaseRef, BaseSpec};
 use till_core::packages::{Resolved, archive};
 use till_core::plan::Plan;
 use till_core::port::SourceTree;
+use till_core::recipe::RecipeSpec;
 use till_core::{Failure, Fault, provenance};
 use till_image::{Assembly, Image};
 use till_ledger::BaseFact;
@@ -167,12 +169,18 @@ impl Engine {
             return Err(self.other_bytes(lock, &image).await);
         }
         let name = draft.label.spec.name.clone();
+        let dockerfile = match &draft.label.spec.recipe {
+            RecipeSpec::Dockerfile(spec) => Some(Choice::from(spec)),
+            RecipeSpec::Debian(_) => None,
+        };
         let told = Told {
             made: provenance::Made::Base(name.as_str()),
             plan: &draft.plan,
             base: draft.label.from.as_ref(),
             dirty: false,
             variables: BTreeSet::new(),
+            dockerfile: dockerfile.as_ref(),
+            secrets: BTreeSet::new(),
             preparation: &staging.id,
         };
         self.describe(&image, &told, observer).await;
