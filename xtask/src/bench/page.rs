@@ -14,7 +14,8 @@ Medians of one run, in which everybody took turns. Ratios are ours by the best p
 disturbs seconds more than ratios. Times of W2 and W3 begin when the step itself says that it has ended. Docker and buildah then
 store the layer without compression, which is the less work: till and umoci have compressed it by then. Memory is the sum of
 all of a builder's processes that are there at the same time, each at its peak, with Docker's daemons, without what runs in the
-step and without containerd's shims. Who needs more than 20 s and four times the best peer's time is measured once. Peers use the network of the host, which is the cheapest way for them.
+step and without containerd's shims. Peers use the network of the host, which is the cheapest way for them. Who needs more than
+20 s and four times the best peer's time is measured once.
 ";
 
 /// Writes the page of this run.
@@ -31,7 +32,7 @@ pub(super) fn write(repository: &Repository, stage: &Stage, figures: &[Figures])
     let rows = machine::describe(&stage.place)?;
     let machine: String = rows.iter().map(|(what, value)| format!("| {what} | {value} |\n")).collect();
     let text = format!(
-        "# Performance\n\nWritten by `cargo xtask bench`: {} rounds on {}, of {}.\n\n{}\n{READING}\n\
+        "# Performance\n\nWritten by `cargo xtask bench --runs {}` on {}, with {}.\n\n{}\n{READING}\n\
          ## This machine\n\n| | |\n|--|--|\n{machine}\n## All figures\n\n{}\n## Pictures\n\n{shown}",
         stage.runs,
         today()?,

@@ -23,7 +23,7 @@ pub(super) fn print(figures: &[Figures]) {
 
 /// The same for a page.
 pub(super) fn markdown(figures: &[Figures]) -> String {
-    let mut lines: Vec<String> = rows(figures).iter().map(|row| format!("| {} |", row.join(" | "))).collect();
+    let mut lines: Vec<String> = rows(figures).iter().map(|row| format!("| {} |", cells(row))).collect();
     lines.insert(1, format!("|{}", "--|".repeat(HEAD.len())));
     lines.join("\n") + "\n"
 }
@@ -39,9 +39,15 @@ pub(super) fn summary(figures: &[Figures]) -> String {
         let ratio = case.ratio().map_or("–".to_owned(), |ratio| format!("{ratio:.2}"));
         let limit = case.limit.as_ref().map_or("–".to_owned(), |(time, what)| format!("{} ({what})", seconds(*time)));
         let (name, title, wanted, ours) = (&case.case, &case.title, &case.wanted, time(case.ours()));
-        text += &format!("| {name} | {title} | {ours} | {peer} | {ratio} | {wanted} | {limit} |\n");
+        let row = [name, title, &ours, &peer, &ratio, wanted, &limit].map(Clone::clone);
+        text += &format!("| {} |\n", cells(&row));
     }
     text
+}
+
+/// A bar in a cell would end it.
+fn cells(row: &[String]) -> String {
+    row.iter().map(|cell| cell.replace('|', "\\|")).collect::<Vec<_>>().join(" | ")
 }
 
 fn rows(figures: &[Figures]) -> Vec<Vec<String>> {
@@ -85,6 +91,11 @@ mod tests {
 | W1 | limit: fork | 250 ms |  |  |  |  |  |
 ";
         assert_eq!(markdown(&[figures()]), wanted);
+    }
+
+    #[test]
+    fn a_bar_does_not_end_a_cell() {
+        assert_eq!(cells(&["a | b".to_owned(), "c".to_owned()]), "a \\| b | c");
     }
 
     #[test]
