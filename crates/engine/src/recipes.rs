@@ -16,7 +16,7 @@ use till_ledger::ReferrerFact;
 use crate::collect::Staging;
 use crate::draft::{Draft, find_files, read_spec};
 use crate::inventory::ImageDifference;
-use crate::journal::Observer;
+use crate::journal::{Event, Observer};
 use crate::lock::{self, Sharing};
 use crate::recreate::EPOCH;
 use crate::{Engine, new_bits};
@@ -136,6 +136,13 @@ impl Engine {
         source: &dyn SourceTree,
         observer: &dyn Observer,
     ) -> Result<Verified, Failure> {
+        // Its caches are those of its makings.
+        let waiting = format!("for another making of `{}`", kept.version.name);
+        let locks = self.folder("locks")?;
+        let _turn = lock::take(&locks, &format!("base-{}", kept.version.name), Sharing::Alone, || {
+            observer.event(Event::Waiting(&waiting));
+        })
+        .await?;
         let folder = kept.folder();
         let mut draft = self.draft(&folder, source, read_spec(&folder)?, Some(&kept.lock), None, observer).await?;
         let id = PreparationId::from_bits(new_bits());

@@ -13,7 +13,7 @@ use till_core::model::artifact::BASE_LABEL;
 use till_core::model::base_lock::PackageChange;
 use till_core::model::name::Wanted;
 use till_core::model::{BaseLabel, BaseLock, BaseRef, BaseSpec};
-use till_core::packages::{Resolved, archive};
+use till_core::packages::archive;
 use till_core::plan::Plan;
 use till_core::port::SourceTree;
 use till_core::recipe::RecipeSpec;
@@ -204,9 +204,8 @@ impl Engine {
             let record = staging.path().join("record");
             let plan = archive::watched(&draft.plan);
             steps.extend(self.mill_base(draft, &plan, Some(&record), afresh, observer, staging).await?.steps);
-            let found = self.recorded(record).await?;
-            let plan = archive::locked(&draft.plan, &found.packages);
-            let open = std::mem::replace(&mut draft.found, found);
+            draft.found = self.recorded(record).await?;
+            let plan = archive::locked(&draft.plan, &draft.found.packages);
             match self.mill_base(draft, &plan, None, afresh, observer, staging).await {
                 Ok(done) => {
                     draft.plan = plan;
@@ -214,7 +213,7 @@ impl Engine {
                 }
                 // It needs more of mirrors than what it installs.
                 Err(failure) if failure.fault == Fault::Base && !draft.found.packages.is_empty() => {
-                    draft.found = Resolved { packages: open.packages, ..std::mem::take(&mut draft.found) };
+                    draft.found.packages.clear();
                     observer.event(Event::Notice(&format!(
                         "its packages are not in the lock, for with just those it cannot be made: {}",
                         failure.chain()
