@@ -74,6 +74,9 @@ pub(crate) enum Command {
     /// Supervise one running artifact
     #[command(name = "__supervise", hide = true)]
     Supervise { folder: PathBuf },
+    /// Make a container of a bundle
+    #[command(name = "__container", hide = true)]
+    Container { bundle: PathBuf, pid_file: PathBuf, parent: u32 },
 }
 
 impl Command {

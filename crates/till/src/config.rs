@@ -16,7 +16,7 @@ const DATA: &str = "/var/lib/till";
 pub(crate) struct Config {
     /// How layers are stored: `zstd` or `gzip`.
     pub(crate) compression: Compression,
-    /// OCI runtimes to try, the best first.
+    /// What makes containers: runtimes to try, the best first.
     pub(crate) runtimes: Vec<String>,
     /// The first of the 65,536 ids that instances have outside.
     pub(crate) first_id: u32,
@@ -43,6 +43,15 @@ pub(crate) fn data(given: Option<&Path>) -> Result<PathBuf, Failure> {
 
 impl Config {
     pub(crate) fn read(data: &Path) -> Result<Self, Failure> {
+        let mut config = Self::written(data)?;
+        if let Ok(runtimes) = std::env::var("TILL_RUNTIMES") {
+            config.runtimes =
+                runtimes.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        }
+        Ok(config)
+    }
+
+    fn written(data: &Path) -> Result<Self, Failure> {
         let path = data.join("config.toml");
         let text = match std::fs::read_to_string(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),

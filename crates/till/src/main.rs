@@ -29,6 +29,9 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
+    if let cli::Command::Container { bundle, pid_file, parent } = &arguments.command {
+        return contain(bundle, pid_file, *parent);
+    }
     let screen = screen::Screen::new(&arguments);
     let outcome = start(arguments, &screen);
     match outcome {
@@ -36,6 +39,20 @@ fn main() -> ExitCode {
         Err(failure) => {
             screen.failure(&failure);
             ExitCode::from(failure.fault.exit_code())
+        }
+    }
+}
+
+/// Before anything else: it makes namespaces, for which there may be one thread only. Its words are a step's output.
+fn contain(bundle: &std::path::Path, pid_file: &std::path::Path, parent: u32) -> ExitCode {
+    match till_ground::container::contain(bundle, pid_file, parent) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(said) => {
+            if !said.is_empty() {
+                eprintln!("{said}");
+            }
+            // As shells say that a command cannot be run.
+            ExitCode::from(126)
         }
     }
 }

@@ -259,7 +259,7 @@ impl Drop for Container {
         self.overlay = None;
         // Interrupted between making a container and knowing of it.
         let name = self.opening.id.as_str();
-        if self.folder.state().join(name).exists() {
+        if self.house.runtime.has(&self.folder.state(), name) {
             sweep::kill_processes(&self.house, name, &self.folder);
         }
         let _ = std::fs::remove_dir_all(&self.folder.path);

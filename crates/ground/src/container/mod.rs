@@ -1,11 +1,11 @@
-//! Containers on this machine: an OCI runtime, by its command line, over overlayfs.
+//! Containers on this machine: the built-in runtime, or an OCI runtime by its command line, over overlayfs.
 //!
 //! ```text
 //! DATA/layers/<boot>-<id>/<diff id>/  unpacked layers, ids shifted, as far as this boot wrote them
 //! DATA/instances/<id>/lock          held while its owner lives
 //! DATA/instances/<id>/{upper,work}  what it wrote
 //! DATA/instances/<id>/bundle/       config.json of the OCI runtime spec
-//! DATA/instances/<id>/state/        the runtime's own
+//! DATA/instances/<id>/state/        an OCI runtime's own
 //! DATA/instances/<id>/log           output of a running artifact; exit.json when it ended
 //! DATA/caches/<app>/<name>/         directories that survive
 //! ```
@@ -45,7 +45,7 @@ use till_image::{Compression, IdShift, Store};
 
 pub use machine::Machine;
 pub use mounts::enter;
-pub use runtime::{Runtime, candidates};
+pub use runtime::{Runtime, candidates, contain};
 pub use supervise::supervise;
 
 /// How containers are run on this machine.
@@ -138,7 +138,7 @@ enum ContainerError {
     Start { step: String, said: String },
     #[error("the network for step `{step}` cannot be set up: {said}")]
     Egress { step: String, said: String },
-    #[error("no OCI runtime works on this machine: {0}")]
+    #[error("no container runtime works on this machine: {0}")]
     NoRuntime(String),
     #[error("`{path}` is not a place in the image")]
     Place { path: String, source: rustix::io::Errno },

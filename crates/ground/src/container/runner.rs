@@ -36,7 +36,7 @@ const INTERVAL: Duration = Duration::from_millis(10);
 pub(super) struct Order {
     pub(super) data: PathBuf,
     pub(super) first_id: u32,
-    pub(super) runtime: PathBuf,
+    pub(super) runtime: String,
     pub(super) id: InstanceId,
     /// Topmost first.
     pub(super) lower: Vec<PathBuf>,
@@ -275,7 +275,7 @@ fn order(house: &House, request: RunRequest, port: Option<u16>) -> Result<Folder
     let order = Order {
         data: house.config.data.clone(),
         first_id: house.config.first_id,
-        runtime: house.runtime.tool.clone(),
+        runtime: house.runtime.name(),
         id: request.id.clone(),
         lower: lower(house, &request.layers)?,
         launch: request.launch,

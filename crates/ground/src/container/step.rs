@@ -16,10 +16,10 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::task::JoinHandle;
 
 use super::egress::{Egress, Forward};
+use super::runtime::Site;
 use super::seat::Folder;
 use super::spec::{Seat, write_bundle};
 use super::{ContainerError, House, cgroup};
-use crate::process;
 
 /// How often is looked whether too much was written.
 const DISK_INTERVAL: Duration = Duration::from_millis(200);
@@ -54,38 +54,25 @@ impl<'a> Running<'a> {
         let broken = |error: io::Error| ContainerError::Start { step: step.name.clone(), said: error.to_string() };
         let (reader, writer) = io::pipe().map_err(broken)?;
         let mut output = Receiver::from_owned_fd(reader.into()).map_err(broken)?;
-        let pid_file = folder.path.join("pid");
-        let mut create = process::command(&house.runtime.tool);
-        create
-            .arg("--root")
-            .arg(folder.state())
-            .arg("create")
-            .arg("--bundle")
-            .arg(folder.bundle())
-            .arg("--pid-file")
-            .arg(&pid_file)
-            .arg(seat.name);
-        create.stdout(writer.try_clone().map_err(broken)?).stderr(writer);
-        let status = create.status().await.map_err(broken)?;
-        // The command holds the writing ends that would keep us from seeing the end of the output.
-        drop(create);
-        if !status.success() {
-            house.runtime.destroy(&folder.state(), seat.name);
+        let (bundle, state, pid_file) = (folder.bundle(), folder.state(), folder.path.join("pid"));
+        let site = Site { bundle: &bundle, state: &state, pid_file: &pid_file, name: seat.name };
+        let Some(created) = house.runtime.create(&site, writer).await.map_err(broken)? else {
+            house.runtime.destroy(&state, seat.name);
             let mut said = Vec::new();
             let _ = tokio::time::timeout(Duration::from_secs(1), output.read_to_end(&mut said)).await;
             return Err(ContainerError::Start {
                 step: step.name.clone(),
                 said: String::from_utf8_lossy(&said).trim().to_owned(),
             });
-        }
-        let pid = std::fs::read_to_string(&pid_file).map_err(broken)?.trim().parse::<u32>().unwrap_or(0);
+        };
+        let pid = created.pid;
         let raw = Pid::from_raw(pid.cast_signed()).ok_or_else(|| broken(io::ErrorKind::NotFound.into()))?;
         let pidfd = rustix::process::pidfd_open(raw, PidfdFlags::empty()).map_err(|error| broken(error.into()))?;
         let waited = pidfd.try_clone().map_err(broken)?;
         let mut running = Self {
             house,
             name: seat.name.to_owned(),
-            state: folder.state(),
+            state: state.clone(),
             pidfd,
             ended: tokio::task::spawn_blocking(move || reap(&waited)),
             pid,
@@ -96,11 +83,8 @@ impl<'a> Running<'a> {
         if step.network == Network::Egress {
             running._egress = Egress::open(seat.name, pid, forwards, &folder.path).await?;
         }
-        let mut start = process::command(&house.runtime.tool);
-        start.arg("--root").arg(folder.state()).arg("start").arg(seat.name);
-        process::output(start)
-            .await
-            .map_err(|error| ContainerError::Start { step: step.name.clone(), said: error.to_string() })?;
+        let failed = |said| ContainerError::Start { step: step.name.clone(), said };
+        house.runtime.start(&site, created).await.map_err(failed)?;
         Ok(running)
     }
 
@@ -158,10 +142,7 @@ impl<'a> Running<'a> {
     }
 
     async fn delete(&mut self) {
-        let mut delete = process::command(&self.house.runtime.tool);
-        delete.arg("--root").arg(&self.state).args(["delete", "--force"]).arg(&self.name);
-        let _ = process::output(delete).await;
-        cgroup::remove(&self.name);
+        self.house.runtime.delete(&self.state, &self.name).await;
         self.deleted = true;
     }
 }

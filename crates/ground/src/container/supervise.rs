@@ -57,7 +57,7 @@ async fn run(order: &Order, folder: &Folder) -> Result<Ended, Failure> {
             machine: Machine::default(),
         },
         store: Store::open(&order.data.join("images"))?,
-        runtime: Runtime { tool: order.runtime.clone() },
+        runtime: Runtime::named(&order.runtime),
     };
     let overlay = folder.mount(order.id.as_str(), &order.lower)?;
     let root = overlay.root();

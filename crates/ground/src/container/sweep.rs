@@ -60,24 +60,18 @@ fn clear(house: &House, id: &InstanceId, folder: &Folder) -> Result<(), Containe
 pub(super) fn kill_processes(house: &House, name: &str, folder: &Folder) {
     house.runtime.destroy(&folder.state(), name);
     for pid in cgroup::processes(name) {
-        kill(pid);
+        cgroup::kill_process(pid);
     }
     cgroup::remove(name);
-    if let Some(pid) = pasta(&folder.path) {
-        kill(pid);
-    }
+    pastas(&folder.path).for_each(cgroup::kill_process);
 }
 
-fn kill(pid: u32) {
-    if let Some(pid) = rustix::process::Pid::from_raw(pid.cast_signed()) {
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-    }
-}
-
-/// The pid of the folder's pasta, if that number is still its.
-fn pasta(folder: &Path) -> Option<u32> {
-    let pid = std::fs::read_to_string(folder.join("pasta.pid")).ok()?.trim().parse::<u32>().ok()?;
-    let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let folder = folder.to_string_lossy();
-    String::from_utf8_lossy(&line).contains(folder.as_ref()).then_some(pid)
+/// The folder's pasta, known by its arguments: it may not have come to write its pid.
+fn pastas(folder: &Path) -> impl Iterator<Item = u32> {
+    let ready = folder.join("pasta.pid").into_os_string().into_encoded_bytes();
+    let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(move |pid: &u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).any(|word| word == ready)
+    })
 }

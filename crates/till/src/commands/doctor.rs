@@ -47,7 +47,7 @@ pub(super) async fn doctor(data: &Path, screen: &Screen) -> Result<ExitCode, Fai
         name: "OCI runtime",
         found: Runtime::probe(&config.runtimes, data, config.first_id, true)
             .await
-            .map(|runtime| format!("{} runs an instance", runtime.tool.display()))
+            .map(|runtime| format!("{} runs an instance", runtime.name()))
             .map_err(|failure| failure.chain()),
         remedy: "apt-get install runc; which runtimes are tried is `runtimes` in DATA/config.toml",
     });

@@ -44,7 +44,7 @@ pub(crate) async fn run(arguments: Arguments, screen: &Screen) -> Result<ExitCod
         Command::Logs(wish) => instance::logs(&engine, &wish, screen).await?,
         Command::Stop(wish) => instance::stop(&engine, &wish, screen).await?,
         Command::Gc => artifact::collect(&engine, screen).await?,
-        Command::Doctor | Command::Supervise { .. } => {}
+        Command::Doctor | Command::Supervise { .. } | Command::Container { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
 }

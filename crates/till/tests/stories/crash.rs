@@ -139,12 +139,20 @@ fn no_mounts(data: &Path) {
     assert!(ours.is_empty(), "mounts of ours on the host: {ours:#?}");
 }
 
-/// The next command clears away all that a dead one has left. Answers with the ids of the dead.
+/// The next command clears away all that a dead one has left. Answers with the ids of the dead. A process that was just being
+/// started has its parent's locks until it has become another program, which can be after its parent's end: then it is the
+/// command after that.
 #[track_caller]
 fn swept(data: &Path, when: &str) -> BTreeSet<String> {
     let ids = instances(data);
     no_mounts(data);
+    let began = Instant::now();
     till_in(data, &["ps"]).ok();
+    while !(instances(data).is_empty() && names(&data.join("staging")).is_empty())
+        && began.elapsed() < Duration::from_secs(3)
+    {
+        till_in(data, &["ps"]).ok();
+    }
     clear(data, &ids, when);
     ids
 }

@@ -28,7 +28,6 @@ fn nothing_wrong(base: &str, app: &str, text: &str) {
     assert_eq!(called.said(), Vec::<&str>::new());
 }
 
-#[test]
 fn root_inside_is_nobody_outside() {
     let base = script_base("root", "none");
     let text = "echo uid: $(id -u); echo map: $(cat /proc/self/uid_map /proc/self/gid_map); touch mine
@@ -52,7 +51,6 @@ fn root_inside_is_nobody_outside() {
     assert_eq!((meta.uid(), meta.gid()), (100_000, 100_000));
 }
 
-#[test]
 fn a_user_that_is_not_root_has_no_capability_and_gets_none() {
     let base = script_base("app", "none");
     let text = "echo uid: $(id -u); echo groups: $(id -G); grep -E '^Cap' /proc/self/status
@@ -66,7 +64,6 @@ fn a_user_that_is_not_root_has_no_capability_and_gets_none() {
     }
 }
 
-#[test]
 fn the_machines_processes_are_not_seen() {
     let base = script_base("root", "none");
     let text = "for p in /proc/[0-9]*; do [ ${p#/proc/} -lt 100 ] || echo $p; done
@@ -95,7 +92,6 @@ const REFUSED: [&str; 13] = [
     "setpriv --inh-caps +sys_admin --ambient-caps +sys_admin true",
 ];
 
-#[test]
 fn what_only_the_machines_root_may_is_refused() {
     let base = script_base("root", "none");
     let mut text = String::from("touch mine\n");
@@ -130,7 +126,6 @@ const CALLS: [(&str, u32, &str); 17] = [
     ("setns", 308, "0, 0"),
 ];
 
-#[test]
 #[cfg(target_arch = "x86_64")]
 fn system_calls_that_open_the_kernel_are_closed() {
     let base = script_base("root", "none");
@@ -146,7 +141,6 @@ fn system_calls_that_open_the_kernel_are_closed() {
     nothing_wrong(&base, "calls", &text);
 }
 
-#[test]
 fn what_would_show_of_the_machine_is_masked_and_its_settings_cannot_be_changed() {
     let base = script_base("root", "none");
     let text = "for f in /proc/kcore /proc/keys /proc/latency_stats /proc/sched_debug /proc/timer_list /proc/timer_stats; do
@@ -231,7 +225,6 @@ impl Machine {
     }
 }
 
-#[test]
 fn a_step_without_network_reaches_nothing() {
     let base = script_base("root", "none");
     let machine = Machine::new();
@@ -257,7 +250,6 @@ fn neighbour() {
     prepare(server("echo neighbour").path(), "debian", "egress-neighbour").ok();
 }
 
-#[test]
 fn a_step_with_egress_reaches_nothing_of_this_machine() {
     let base = script_base("root", "egress");
     let machine = Machine::new();
@@ -276,7 +268,6 @@ fn a_step_with_egress_reaches_nothing_of_this_machine() {
     assert!(facts["interfaces"].split(' ').count() == 2 && facts["gateway"] != "none", "{facts:?}");
 }
 
-#[test]
 fn what_a_step_listens_at_is_not_reached_from_outside() {
     let base = script_base("root", "egress");
     let text = "perl -MIO::Socket::INET -e '
@@ -301,7 +292,6 @@ fn what_a_step_listens_at_is_not_reached_from_outside() {
     assert!(child.wait().unwrap().success());
 }
 
-#[test]
 fn files_of_the_machine_are_not_there() {
     let base = script_base("root", "none");
     let secret = unique(31);
@@ -321,7 +311,6 @@ fn files_of_the_machine_are_not_there() {
     nothing_wrong(&base, "canary", &text);
 }
 
-#[test]
 fn links_that_a_build_makes_lead_nowhere_but_inside() {
     let base = script_base("root", "none");
     let canary = tempfile::tempdir().unwrap();
@@ -344,7 +333,6 @@ fn line<'a>(lines: &'a [String], end: &str) -> Vec<&'a str> {
     found.unwrap_or_else(|| panic!("no {end} in {lines:#?}")).split_whitespace().collect()
 }
 
-#[test]
 fn owners_and_modes_in_the_artifact_are_those_inside() {
     let base = script_base("root", "none");
     let text = "echo x > of-root; echo x > of-app; chown 1000:1000 of-app; echo x > mixed; chown 33:4 mixed
@@ -377,7 +365,6 @@ fn owners_and_modes_in_the_artifact_are_those_inside() {
     );
 }
 
-#[test]
 fn attributes_are_kept_and_sockets_are_not() {
     let base = script_base("root", "none");
     let text = "touch marked; perl -e 'my ($f, $n, $v) = (\"marked\", \"user.till\", \"canary-value\");
@@ -391,7 +378,6 @@ fn attributes_are_kept_and_sockets_are_not() {
     assert!(names.contains("user.till") && !names.contains("socket"), "{names}");
 }
 
-#[test]
 fn capabilities_of_files_are_those_inside() {
     let base = script_base("root", "none");
     // VFS_CAP_REVISION_2 with cap_net_bind_service permitted and effective (capability.h).
@@ -407,7 +393,6 @@ fn capabilities_of_files_are_those_inside() {
     assert!(raw.windows(record.len()).any(|window| window == record));
 }
 
-#[test]
 fn what_a_build_removes_of_its_base_is_removed_in_the_artifact() {
     let base = script_base("root", "none");
     let text = "rm /etc/issue; rm -r /usr/share/zoneinfo; rm -r /etc/skel; mkdir /etc/skel; touch /etc/skel/new
@@ -428,7 +413,6 @@ fn what_a_build_removes_of_its_base_is_removed_in_the_artifact() {
     assert!(!lines.iter().any(|line| line.contains("zoneinfo/") || line.ends_with("etc/passwd")), "{lines:#?}");
 }
 
-#[test]
 fn caches_and_volatile_places_are_never_in_the_artifact() {
     let contract = "user = \"app\"\n[contract.source]\nas = \"dir\"\nat = \"/app\"\n\
          [[contract.cache]]\nname = \"kept\"\npath = \"/home/app/.cache/deep/kept\"\n\
@@ -458,7 +442,6 @@ fn documents(layout: &std::path::Path) -> String {
     texts.filter(|text| text.starts_with('{')).collect()
 }
 
-#[test]
 fn what_the_machine_lends_is_not_in_the_artifact() {
     let base = script_base("root", "egress");
     let text = "echo resolver: $(wc -l < /etc/resolv.conf); echo proxy: $https_proxy; echo index: $PIP_INDEX_URL
@@ -489,7 +472,6 @@ fn what_the_machine_lends_is_not_in_the_artifact() {
     assert!(!lines.iter().any(|line| line.contains(" etc/") && !line.ends_with(" etc/")), "{lines:#?}");
 }
 
-#[test]
 fn variables_of_the_machine_do_not_reach_a_step_without_network() {
     let base = script_base("app", "none");
     let folder = source(&[("build.sh", "env | cut -d= -f1 | sort | tr '\\n' ' '; echo")]);
@@ -501,4 +483,25 @@ fn variables_of_the_machine_do_not_reach_a_step_without_network() {
     let said = String::from_utf8_lossy(&output.stderr);
     let words: Vec<_> = said.lines().find_map(|line| line.strip_prefix("    ")).unwrap().split_whitespace().collect();
     assert_eq!(words, ["HOME", "PATH", "PWD", "SHLVL", "SOURCE_DATE_EPOCH", "_"], "{said}");
+}
+
+on_each_runtime! {
+    root_inside_is_nobody_outside,
+    a_user_that_is_not_root_has_no_capability_and_gets_none,
+    the_machines_processes_are_not_seen,
+    what_only_the_machines_root_may_is_refused,
+    system_calls_that_open_the_kernel_are_closed,
+    what_would_show_of_the_machine_is_masked_and_its_settings_cannot_be_changed,
+    a_step_without_network_reaches_nothing,
+    a_step_with_egress_reaches_nothing_of_this_machine,
+    what_a_step_listens_at_is_not_reached_from_outside,
+    files_of_the_machine_are_not_there,
+    links_that_a_build_makes_lead_nowhere_but_inside,
+    owners_and_modes_in_the_artifact_are_those_inside,
+    attributes_are_kept_and_sockets_are_not,
+    capabilities_of_files_are_those_inside,
+    what_a_build_removes_of_its_base_is_removed_in_the_artifact,
+    caches_and_volatile_places_are_never_in_the_artifact,
+    what_the_machine_lends_is_not_in_the_artifact,
+    variables_of_the_machine_do_not_reach_a_step_without_network,
 }

@@ -23,7 +23,6 @@ fn log(error: &Value) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-#[test]
 fn a_step_that_fails_shows_its_code_its_last_lines_and_its_log() {
     let base = script_base("app", "none");
     let text = "echo begin; echo 'error: the cause' >&2; seq 1000; echo 'the end' >&2; exit 42";
@@ -42,7 +41,6 @@ fn a_step_that_fails_shows_its_code_its_last_lines_and_its_log() {
     till(&["artifact", "show", "fails"]).failed(6, &["there is no artifact `fails`"]);
 }
 
-#[test]
 fn how_a_command_ends_is_told() {
     let base = script_base("app", "none");
     for (text, said) in [
@@ -57,7 +55,6 @@ fn how_a_command_ends_is_told() {
     }
 }
 
-#[test]
 fn a_step_that_takes_too_long_is_ended_with_all_that_it_started() {
     let seconds = unique(21);
     let text = format!("setsid sleep {seconds} & trap '' TERM INT; while true; do sleep {seconds}; done");
@@ -66,7 +63,6 @@ fn a_step_that_takes_too_long_is_ended_with_all_that_it_started() {
     assert!(!runs(&format!("sleep {seconds}")));
 }
 
-#[test]
 fn a_step_that_takes_too_much_memory_is_ended() {
     let table = [
         ("heap", "head -c 200M /dev/zero | tail; exit ${PIPESTATUS[1]}"),
@@ -79,12 +75,10 @@ fn a_step_that_takes_too_much_memory_is_ended() {
     }
 }
 
-#[test]
 fn files_that_are_written_are_not_counted_as_memory() {
     limited("page-cache", "memory = \"64MiB\"", "head -c 300M /dev/zero > x && cat x > /dev/null && rm x").ok();
 }
 
-#[test]
 fn a_step_that_starts_too_many_processes_fails() {
     let seconds = unique(22);
     let text = format!("set -e; for i in $(seq 100); do sleep {seconds} & done; wait");
@@ -94,7 +88,6 @@ fn a_step_that_starts_too_many_processes_fails() {
         .failed(3, &["more than 50 processes"]);
 }
 
-#[test]
 fn a_step_that_writes_too_much_is_ended() {
     let said = ["step `build.sh` wrote more than 50MiB", "raise `limits.disk` in till.toml"];
     let table = [
@@ -108,12 +101,10 @@ fn a_step_that_writes_too_much_is_ended() {
     }
 }
 
-#[test]
 fn what_is_written_and_removed_again_is_not_too_much() {
     limited("disk-reused", "disk = \"50MiB\"", "for i in $(seq 10); do head -c 30M /dev/zero > x; rm x; done").ok();
 }
 
-#[test]
 fn what_a_step_leaves_running_ends_with_it() {
     let base = script_base("app", "none");
     let seconds = unique(23);
@@ -131,7 +122,6 @@ fn what_a_step_leaves_running_ends_with_it() {
     assert_eq!(files, listing("daemon"));
 }
 
-#[test]
 fn a_daemon_that_keeps_the_output_open_does_not_keep_the_build() {
     let base = script_base("app", "none");
     let seconds = unique(24);
@@ -149,7 +139,6 @@ fn newest_log() -> u64 {
     newest(&newest(&shared_data().join("logs")).unwrap()).unwrap().metadata().unwrap().len()
 }
 
-#[test]
 fn a_flood_of_output_is_bounded() {
     let contract = "[contract.source]\nas = \"dir\"\nat = \"/app\"\n\
          [[contract.step]]\nname = \"flood\"\nrun = \"yes 0123456789abcdef | head -c 1G; echo the end\"\n\
@@ -166,7 +155,6 @@ fn a_flood_of_output_is_bounded() {
     assert!(kept <= 1 << 20, "{kept}");
 }
 
-#[test]
 fn a_line_without_end_takes_no_memory() {
     let base = script_base("app", "none");
     let folder = source(&[("build.sh", "head -c 300M /dev/zero | tr '\\0' x")]);
@@ -177,7 +165,6 @@ fn a_line_without_end_takes_no_memory() {
     assert!(peak < 64 << 20, "{} MiB", peak >> 20);
 }
 
-#[test]
 fn nothing_that_moves_a_terminal_comes_from_a_build() {
     let base = script_base("app", "none");
     let text = r"printf '\033[31mred\033[0m\033]0;title\007\033[2J\x9b31m\u202e\u200f\x08\n'; head -c 100000 /dev/urandom
@@ -193,4 +180,20 @@ fn nothing_that_moves_a_terminal_comes_from_a_build() {
         let raw = called.out.bytes().filter(|byte| *byte < 32 && *byte != b'\n').count();
         assert_eq!(raw, 0, "{}", called.out);
     }
+}
+
+on_each_runtime! {
+    a_step_that_fails_shows_its_code_its_last_lines_and_its_log,
+    how_a_command_ends_is_told,
+    a_step_that_takes_too_long_is_ended_with_all_that_it_started,
+    a_step_that_takes_too_much_memory_is_ended,
+    files_that_are_written_are_not_counted_as_memory,
+    a_step_that_starts_too_many_processes_fails,
+    a_step_that_writes_too_much_is_ended,
+    what_is_written_and_removed_again_is_not_too_much,
+    what_a_step_leaves_running_ends_with_it,
+    a_daemon_that_keeps_the_output_open_does_not_keep_the_build,
+    a_flood_of_output_is_bounded,
+    a_line_without_end_takes_no_memory,
+    nothing_that_moves_a_terminal_comes_from_a_build,
 }

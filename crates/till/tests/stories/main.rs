@@ -5,6 +5,18 @@
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
 #![expect(unreachable_pub, reason = "support is for all modules of this one program")]
 
+/// The same stories for everything that makes containers: what is promised of an instance is promised of each.
+macro_rules! on_each_runtime {
+    ($($test:ident),* $(,)?) => {
+        mod built_in {
+            $(#[test] fn $test() { crate::support::with_runtime("built-in", super::$test); })*
+        }
+        mod runc {
+            $(#[test] fn $test() { crate::support::with_runtime("runc", super::$test); })*
+        }
+    };
+}
+
 mod answers;
 mod apps;
 mod bad_input;

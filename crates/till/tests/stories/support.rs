@@ -1,5 +1,6 @@
 //! What stories are told with: `till`, a temporary source, the shared bases.
 
+use std::cell::Cell;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -73,7 +74,21 @@ pub fn till_in(data: &Path, arguments: &[&str]) -> Called {
 pub fn command(data: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_till"));
     command.arg("--data").arg(data).args(arguments);
+    if let Some(runtime) = RUNTIME.get() {
+        command.env("TILL_RUNTIMES", runtime);
+    }
     command
+}
+
+thread_local! {
+    /// What makes containers in this test; where nobody says, what this machine's users get.
+    static RUNTIME: Cell<Option<&'static str>> = const { Cell::new(None) };
+}
+
+/// Runs a test with the runtime of that name.
+pub fn with_runtime(name: &'static str, test: fn()) {
+    RUNTIME.set(Some(name));
+    test();
 }
 
 /// Makes sure that a base of the repository is there; `debian` is below all others.

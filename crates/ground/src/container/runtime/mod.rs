@@ -1,0 +1,223 @@
+//! What makes containers of bundles: the built-in runtime, or an OCI runtime by its command line. Chosen by a probe run, not
+//! by presence: Debian's crun, for one, is there and refuses machines whose cgroups are hybrid.
+
+mod builtin;
+
+use std::io::{PipeWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use till_core::plan::{Limits, Network, Step};
+
+use super::spec::{Seat, write_bundle};
+use super::{ContainerError, io, overlay::Overlay, trees};
+use crate::process;
+use crate::scratch::Scratch;
+pub use builtin::contain;
+pub(super) use builtin::spec as built_in_spec;
+
+/// What the built-in one is called where runtimes are named.
+const BUILT_IN: &str = "built-in";
+
+/// The names under which runtimes are looked for, the best first.
+pub fn candidates() -> [&'static str; 3] {
+    [BUILT_IN, "runc", "crun"]
+}
+
+/// A runtime that was found to work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Runtime {
+    /// Ours.
+    BuiltIn,
+    /// The command of another.
+    Tool(PathBuf),
+}
+
+/// A container that waits to be started.
+pub(super) struct Created {
+    pub(super) pid: u32,
+    gate: Gate,
+}
+
+/// How it is started.
+enum Gate {
+    /// By a byte; when this is dropped it ends.
+    Pipe(PipeWriter),
+    /// By a command.
+    Command,
+}
+
+/// Where a container is made: its bundle, what the runtime keeps of it, a place for its pid, and its name.
+pub(super) struct Site<'s> {
+    pub(super) bundle: &'s Path,
+    pub(super) state: &'s Path,
+    pub(super) pid_file: &'s Path,
+    pub(super) name: &'s str,
+}
+
+impl Runtime {
+    /// The runtime of that name.
+    pub(super) fn named(name: &str) -> Self {
+        if name == BUILT_IN { Self::BuiltIn } else { Self::Tool(name.into()) }
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> String {
+        match self {
+            Self::BuiltIn => BUILT_IN.to_owned(),
+            Self::Tool(tool) => tool.display().to_string(),
+        }
+    }
+
+    /// The first candidate that makes an instance as ours are. What was found is remembered in `data` until one of the tools,
+    /// our binary or the boot changes; `fresh` probes again.
+    pub async fn probe(names: &[String], data: &Path, first_id: u32, fresh: bool) -> Result<Self, till_core::Failure> {
+        let memory = data.join("runtime");
+        let stamps: String = names.iter().map(|name| format!("{}\n", stamp(name))).collect();
+        let remembered = std::fs::read_to_string(&memory).unwrap_or_default();
+        if let Some(name) = remembered.strip_prefix(&stamps).filter(|name| !fresh && !name.is_empty()) {
+            return Ok(Self::named(name));
+        }
+        let mut said = Vec::new();
+        for name in names {
+            let runtime = Self::named(name);
+            match try_run(&runtime, data, first_id).await {
+                Ok(()) => {
+                    std::fs::write(&memory, format!("{stamps}{name}")).map_err(io("write", &memory))?;
+                    return Ok(runtime);
+                }
+                Err(error) => said.push(format!("{name}: {}", till_core::Failure::from(error).chain())),
+            }
+        }
+        Err(ContainerError::NoRuntime(said.join("; ")).into())
+    }
+
+    /// Makes a container that waits to be started. Its output goes to `output`; when there is none (None is answered), what
+    /// the runtime had to say went there.
+    pub(super) async fn create(&self, site: &Site<'_>, output: PipeWriter) -> std::io::Result<Option<Created>> {
+        let Self::Tool(tool) = self else {
+            return builtin::create(site.bundle, site.pid_file, output).await;
+        };
+        let mut create = process::command(tool);
+        create.arg("--root").arg(site.state).arg("create").arg("--bundle").arg(site.bundle);
+        create.arg("--pid-file").arg(site.pid_file).arg(site.name);
+        create.stdout(output.try_clone()?).stderr(output);
+        let status = create.status().await?;
+        if !status.success() {
+            return Ok(None);
+        }
+        Ok(Some(Created { pid: read_pid(site.pid_file)?, gate: Gate::Command }))
+    }
+
+    /// Lets a container's command begin.
+    pub(super) async fn start(&self, site: &Site<'_>, created: Created) -> Result<(), String> {
+        match (self, created.gate) {
+            (Self::Tool(tool), Gate::Command) => {
+                let mut start = process::command(tool);
+                start.arg("--root").arg(site.state).arg("start").arg(site.name);
+                process::output(start).await.map(drop).map_err(|error| error.to_string())
+            }
+            (_, Gate::Pipe(mut gate)) => gate.write_all(b".").map_err(|error| error.to_string()),
+            (Self::BuiltIn, Gate::Command) => Err("it was made by another runtime".to_owned()),
+        }
+    }
+
+    /// Removes a container whose first process has ended.
+    pub(super) async fn delete(&self, state: &Path, name: &str) {
+        if let Self::Tool(tool) = self {
+            let mut delete = process::command(tool);
+            delete.arg("--root").arg(state).args(["delete", "--force"]).arg(name);
+            let _ = process::output(delete).await;
+        }
+        super::cgroup::remove(name);
+    }
+
+    /// Whether there is a container that nobody has deleted.
+    pub(super) fn has(&self, state: &Path, name: &str) -> bool {
+        match self {
+            Self::BuiltIn => super::cgroup::exists(name),
+            Self::Tool(_) => state.join(name).exists(),
+        }
+    }
+
+    /// Kills and removes a container, whatever its state; for use in `Drop` and by the sweep.
+    pub(super) fn destroy(&self, state: &Path, name: &str) {
+        match self {
+            Self::BuiltIn => super::cgroup::destroy(name),
+            Self::Tool(tool) => process::run_quietly(&[
+                tool.as_os_str(),
+                "--root".as_ref(),
+                state.as_os_str(),
+                "delete".as_ref(),
+                "--force".as_ref(),
+                name.as_ref(),
+            ]),
+        }
+    }
+}
+
+fn read_pid(file: &Path) -> std::io::Result<u32> {
+    let bad = |_| std::io::Error::from(std::io::ErrorKind::InvalidData);
+    std::fs::read_to_string(file)?.trim().parse().map_err(bad)
+}
+
+/// What must be the same for a remembered probe to hold: the tool's path, its file, the boot.
+fn stamp(name: &str) -> String {
+    use std::os::unix::fs::MetadataExt;
+    let path = match Runtime::named(name) {
+        Runtime::BuiltIn => std::env::current_exe().ok(),
+        Runtime::Tool(tool) => std::env::split_paths("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .map(|folder| folder.join(&tool))
+            .find(|path| path.exists()),
+    };
+    let meta = path.as_ref().and_then(|path| path.metadata().ok());
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    format!("{name} {path:?} {:?} {}", meta.map(|meta| (meta.ino(), meta.mtime())), boot.trim())
+}
+
+/// Runs our own binary's nothing in an instance made of an empty directory: create is enough to see whether namespaces,
+/// cgroups, mounts, capabilities and the seccomp profile are to the runtime's liking.
+async fn try_run(runtime: &Runtime, data: &Path, first_id: u32) -> Result<(), ContainerError> {
+    let folder = Scratch::new(data).map_err(io("make a directory in", data))?;
+    let at = |name: &str| folder.join(name);
+    let ids = till_image::IdShift { first: first_id, count: 65_536 };
+    trees::new_root(&at("upper"), ids)?;
+    std::fs::create_dir(at("work")).map_err(io("make", at("work")))?;
+    std::fs::create_dir(at("bundle")).map_err(io("make", at("bundle")))?;
+    let name = format!("probe-{}", std::process::id());
+    let overlay = Overlay::mount(&name, &[], &at("upper"), &at("work"))?;
+    let program = overlay.root().join("probe");
+    std::fs::write(&program, b"").map_err(io("write", &program))?;
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))
+        .map_err(io("set the mode of", &program))?;
+    let step = Step {
+        name: "probe".to_owned(),
+        argv: vec!["/probe".to_owned()],
+        env: std::collections::BTreeMap::default(),
+        dir: "/".to_owned(),
+        user: "root".to_owned(),
+        network: Network::None,
+        mounts: Vec::new(),
+    };
+    let seat = Seat { name: &name, root: &overlay.root(), ids, limits: &Limits::default() };
+    write_bundle(&at("bundle"), &step, &seat, step.env.clone())?;
+    let site = Site { bundle: &at("bundle"), state: &at("state"), pid_file: &at("pid"), name: &name };
+    let start = |said: String| ContainerError::Start { step: "probe".to_owned(), said };
+    let (mut said, output) = std::io::pipe().map_err(|error| start(error.to_string()))?;
+    let created = runtime.create(&site, output).await;
+    runtime.destroy(&at("state"), &name);
+    super::cgroup::remove(&name);
+    match created {
+        Ok(Some(created)) => {
+            builtin::reap(created.pid);
+            Ok(())
+        }
+        // Nothing that could hold the other end is left.
+        Ok(None) => {
+            let mut words = String::new();
+            let _ = std::io::Read::read_to_string(&mut said, &mut words);
+            Err(start(words.trim().to_owned()))
+        }
+        Err(source) => Err(ContainerError::Io { deed: "start", path: runtime.name().into(), source }),
+    }
+}
