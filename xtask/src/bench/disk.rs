@@ -13,7 +13,7 @@ use crate::tools;
 /// The file is sparse: what is not written takes no place.
 const BYTES: u64 = 48 << 30;
 
-/// Mounted; unmounted and removed with its handle.
+/// Mounted; unmounted with its handle, by which it is gone.
 #[derive(Debug)]
 pub(super) struct Disk {
     image: PathBuf,
@@ -23,7 +23,7 @@ pub(super) struct Disk {
 impl Disk {
     pub(super) fn mount(folder: &Path) -> Result<Self> {
         let disk = Self { image: folder.join("disk.ext4"), place: folder.join("disk") };
-        // A run that was killed left its own.
+        // One that could not be mounted is still there.
         disk.remove();
         fs::create_dir_all(&disk.place)?;
         File::create(&disk.image).and_then(|file| file.set_len(BYTES)).context("cannot make an image of a disk")?;
@@ -33,6 +33,8 @@ impl Disk {
         let mut mount = tools::command("mount");
         mount.args(["-o", "loop,nodiscard"]).arg(&disk.image).arg(&disk.place);
         tools::run(mount)?;
+        // It has no name from now on, so that its place is free when it is unmounted, however that comes about.
+        fs::remove_file(&disk.image).context("cannot take the name from an image of a disk")?;
         Ok(disk)
     }
 

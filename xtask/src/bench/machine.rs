@@ -24,7 +24,7 @@ const BYTES: usize = 256 << 20;
 const FILES: u32 = 10_000;
 
 /// A limit: seconds, and of what.
-type Limit = (f64, String);
+pub(super) type Limit = (f64, String);
 
 /// A process in namespaces of its own.
 pub(super) fn namespaces() -> Result<Limit> {

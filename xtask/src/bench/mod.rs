@@ -6,6 +6,7 @@ mod cases;
 mod disk;
 mod machine;
 mod measure;
+mod namespace;
 mod options;
 mod ours;
 mod page;
@@ -15,6 +16,7 @@ mod proc;
 mod sample;
 mod stage;
 mod table;
+mod wanted;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
@@ -26,20 +28,28 @@ use stage::Stage;
 
 /// Measures what the words say, and writes down what came out.
 pub(crate) fn bench(repository: &Repository, words: &[&str]) -> Result<()> {
-    let options = Options::parse(words)?;
+    if let [namespace::INSIDE, words @ ..] = words {
+        return measure(repository, &Options::parse(words)?);
+    }
+    // What is wrong with the words or with the machine is said before anything is begun.
+    Options::parse(words)?;
     setup::setup()?;
     if !tools::is_root() {
         bail!("containers need root: run `cargo xtask bench` as root");
     }
+    namespace::enter(words)
+}
+
+fn measure(repository: &Repository, options: &Options) -> Result<()> {
     tools::head("till: a release build");
     tools::run(repository.cargo(["build", "--release", "--package", "till"]))?;
-    let stage = Stage::set(repository, &repository.target()?, &options)?;
+    let stage = Stage::set(repository, &repository.target()?, options)?;
     let mut figures = Vec::new();
     // A case that cannot be measured does not take the others with it.
     let mut failed = Vec::new();
     for case in &options.cases {
         match cases::measure(&stage, case) {
-            Ok(measured) => figures.push(measured),
+            Ok(measured) => figures.extend(measured),
             Err(error) => {
                 tools::say(&format!("  {case} FAILED: {error:#}"));
                 failed.push(*case);

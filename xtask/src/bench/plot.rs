@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::sample::Figures;
+use super::sample::{Figures, Role};
 use super::table::seconds;
 
 /// Of the picture, in its own units.
-const WIDTH: f64 = 720.0;
+const WIDTH: f64 = 800.0;
 /// For names, at the left.
-const NAMES: f64 = 150.0;
+const NAMES: f64 = 230.0;
 /// For figures, at the right.
 const VALUES: f64 = 80.0;
 /// Of one bar with what is between it and the next.
@@ -31,7 +31,11 @@ pub(super) fn svg(figures: &Figures) -> String {
     );
     let mut top = TOP;
     for line in lines {
-        let colour = if line.ours { "#2a7f62" } else { "#9aa5b1" };
+        let colour = match line.role {
+            Role::Ours => "#2a7f62",
+            Role::Peer => "#9aa5b1",
+            Role::Shown => "#d5dae0",
+        };
         let (middle, text) = (top + 9.0, top + 14.0);
         let (name, end) = (escaped(&line.name), x(line.median()));
         let _ = writeln!(svg, "<text x=\"{:.1}\" y=\"{text}\" text-anchor=\"end\">{name}</text>", NAMES - 8.0);
@@ -67,11 +71,12 @@ mod tests {
         let svg = svg(&figures());
         for part in [
             // 490 units are the 4 s of the slowest.
-            "<rect x=\"150\" y=\"34\" width=\"122.5\" height=\"18\" fill=\"#2a7f62\"/>",
-            "<rect x=\"150\" y=\"60\" width=\"490.0\" height=\"18\" fill=\"#9aa5b1\"/>",
-            "<rect x=\"150\" y=\"86\" width=\"245.0\" height=\"18\" fill=\"#9aa5b1\"/>",
-            "<path d=\"M272.5 95H517.5\"",
-            "viewBox=\"0 0 720 122\"",
+            "<rect x=\"230\" y=\"34\" width=\"122.5\" height=\"18\" fill=\"#2a7f62\"/>",
+            "<rect x=\"230\" y=\"60\" width=\"490.0\" height=\"18\" fill=\"#9aa5b1\"/>",
+            "<rect x=\"230\" y=\"86\" width=\"245.0\" height=\"18\" fill=\"#9aa5b1\"/>",
+            "<rect x=\"230\" y=\"112\" width=\"61.2\" height=\"18\" fill=\"#d5dae0\"/>",
+            "<path d=\"M352.5 95H597.5\"",
+            "viewBox=\"0 0 800 148\"",
             ">W1: overhead</text>",
         ] {
             assert!(svg.contains(part), "{part}\n{svg}");

@@ -2,6 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::machine::Limit;
+use super::wanted::{Verdict, Wanted};
+
 /// One measurement.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Sample {
@@ -20,15 +23,35 @@ impl Sample {
     }
 }
 
+/// What a line is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Of several of ours the slowest is compared: what is wanted holds for each of them.
+    Ours,
+    /// The fastest of them is who we are compared with.
+    Peer,
+    /// For people to see: it does less, or other, than what is compared.
+    Shown,
+}
+
 /// All that was measured of one contestant in one case.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Line {
     pub(super) name: String,
-    pub(super) ours: bool,
+    pub(super) role: Role,
     pub(super) samples: Vec<Sample>,
 }
 
 impl Line {
+    pub(super) fn new(name: &str, role: Role) -> Self {
+        Self { name: name.to_owned(), role, samples: Vec::new() }
+    }
+
+    /// Whether it plays this role, and was measured at all.
+    fn is(&self, role: Role) -> bool {
+        self.role == role && !self.samples.is_empty()
+    }
+
     pub(super) fn median(&self) -> f64 {
         median(self.samples.iter().map(|sample| sample.seconds))
     }
@@ -45,37 +68,49 @@ impl Line {
         median(self.samples.iter().map(|sample| sample.cpu))
     }
 
-    pub(super) fn memory(&self) -> u64 {
-        self.samples.iter().map(|sample| sample.memory).max().unwrap_or(0)
+    /// The most; none of one who is gone before anybody can look.
+    pub(super) fn memory(&self) -> Option<u64> {
+        self.samples.iter().map(|sample| sample.memory).max().filter(|memory| *memory > 0)
     }
 }
 
-/// A case, measured.
+/// The fastest of the peers.
+pub(super) fn best<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Option<&'a Line> {
+    let peers = lines.into_iter().filter(|line| line.is(Role::Peer));
+    peers.min_by(|a, b| a.median().total_cmp(&b.median()))
+}
+
+/// A case, or a part of one, measured.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Figures {
     pub(super) case: String,
     pub(super) title: String,
-    /// What is asked of us, in words.
-    pub(super) wanted: String,
+    /// What is asked of us.
+    pub(super) wanted: Wanted,
     /// What this machine needs for the least that has to be done, and what that is.
-    pub(super) limit: Option<(f64, String)>,
+    pub(super) limit: Option<Limit>,
     pub(super) lines: Vec<Line>,
+    /// What no column has room for, of the last round.
+    pub(super) notes: Vec<String>,
 }
 
 impl Figures {
     pub(super) fn ours(&self) -> Option<&Line> {
-        self.lines.iter().find(|line| line.ours && !line.samples.is_empty())
+        let ours = self.lines.iter().filter(|line| line.is(Role::Ours));
+        ours.max_by(|a, b| a.median().total_cmp(&b.median()))
     }
 
-    /// The fastest of the others.
     pub(super) fn best(&self) -> Option<&Line> {
-        let peers = self.lines.iter().filter(|line| !line.ours && !line.samples.is_empty());
-        peers.min_by(|a, b| a.median().total_cmp(&b.median()))
+        best(&self.lines)
     }
 
     /// Ours by the best peer's.
     pub(super) fn ratio(&self) -> Option<f64> {
         Some(self.ours()?.median() / self.best()?.median())
+    }
+
+    pub(super) fn verdict(&self) -> Option<Verdict> {
+        self.wanted.verdict(self.ours().map(Line::median), self.ratio())
     }
 
     pub(super) fn json(&self) -> Value {
@@ -87,7 +122,7 @@ impl Figures {
             "peer_name": best.map(|line| &line.name),
             "ratio": self.ratio(),
             "limit": self.limit.as_ref().map(|(seconds, _)| seconds),
-            "memory": ours.map(Line::memory),
+            "memory": ours.and_then(Line::memory),
         })
     }
 }
@@ -108,24 +143,27 @@ pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
 pub(super) mod tests {
     use super::*;
 
-    /// A case in which we need 1 s and others 4 s and 2 s.
+    /// One who needed these times.
+    pub(in crate::bench) fn line(name: &str, role: Role, seconds: &[f64]) -> Line {
+        let samples = seconds.iter().map(|seconds| Sample { seconds: *seconds, cpu: 0.5, memory: 3 << 20 }).collect();
+        Line { samples, ..Line::new(name, role) }
+    }
+
+    /// A case in which we need 1 s and others 4 s and 2 s, and one who does less 0.5 s.
     pub(in crate::bench) fn figures() -> Figures {
-        let line = |name: &str, ours, seconds: &[f64]| Line {
-            name: name.to_owned(),
-            ours,
-            samples: seconds.iter().map(|seconds| Sample { seconds: *seconds, cpu: 0.5, memory: 3 << 20 }).collect(),
-        };
         Figures {
             case: "W1".to_owned(),
             title: "overhead".to_owned(),
-            wanted: "≤ 0.3".to_owned(),
+            wanted: Wanted::Ratio(0.3),
             limit: Some((0.25, "fork".to_owned())),
             lines: vec![
-                line("till", true, &[3.0, 1.0, 0.5]),
-                line("slow", false, &[4.0]),
-                line("fast", false, &[1.0, 3.0]),
-                line("absent", false, &[]),
+                line("till", Role::Ours, &[3.0, 1.0, 0.5]),
+                line("slow", Role::Peer, &[4.0]),
+                line("fast", Role::Peer, &[1.0, 3.0]),
+                line("less", Role::Shown, &[0.5]),
+                line("absent", Role::Peer, &[]),
             ],
+            notes: vec!["till: all at once".to_owned()],
         }
     }
 
@@ -133,6 +171,34 @@ pub(super) mod tests {
     fn a_median_is_the_middle() {
         for (values, middle) in [(&[][..], 0.0), (&[2.0], 2.0), (&[9.0, 1.0, 2.0], 2.0), (&[4.0, 1.0, 2.0, 9.0], 3.0)] {
             assert!((median(values.iter().copied()) - middle).abs() < 1e-9, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn the_best_is_the_fastest_peer_that_was_measured() {
+        let (ours, peer, shown) = (Role::Ours, Role::Peer, Role::Shown);
+        for (lines, name) in [
+            (vec![], None),
+            (vec![line("till", ours, &[1.0]), line("less", shown, &[1.0])], None),
+            (vec![line("a", peer, &[]), line("b", peer, &[9.0])], Some("b")),
+            (vec![line("a", peer, &[3.0]), line("b", peer, &[9.0, 2.0, 1.0])], Some("b")),
+            (vec![line("till", ours, &[1.0]), line("a", peer, &[3.0]), line("less", shown, &[2.0])], Some("a")),
+        ] {
+            assert_eq!(best(&lines).map(|line| line.name.as_str()), name, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn of_several_of_ours_the_slowest_is_compared() {
+        let mut figures = Figures { wanted: Wanted::Seconds(1.0), ..figures() };
+        for (name, seconds, compared, verdict) in [
+            ("faster", &[0.1][..], "till", Verdict::Met),
+            ("absent", &[], "till", Verdict::Met),
+            ("slower", &[1.1], "slower", Verdict::Missed),
+        ] {
+            figures.lines.push(line(name, Role::Ours, seconds));
+            assert_eq!(figures.ours().unwrap().name, compared);
+            assert_eq!(figures.verdict(), Some(verdict));
         }
     }
 

@@ -1,18 +1,35 @@
 //! The figures as tables: for a terminal, and in Markdown.
 #![expect(clippy::print_stdout, reason = "the table is what the bench is for")]
 
-use super::sample::{Figures, Line};
+use super::sample::{Figures, Line, Role};
+use super::wanted::Verdict;
 
 /// What stands above the columns.
 const HEAD: [&str; 8] = ["case", "who", "median", "min", "max", "CPU", "memory", "ours by it"];
 
-/// Prints all of them.
+/// What stands above those of the summary.
+const SUMMARY: [&str; 8] = ["Case", "What", "till", "Best peer", "Ratio", "Wanted", "Verdict", "Limit of the machine"];
+
+/// Who needs no name in a column that has it above.
+const OURS: &str = "till";
+
+/// Of the summary, those for which a terminal has room.
+const SHORT: [usize; 6] = [0, 2, 3, 4, 5, 6];
+
+/// Prints all of them, the verdicts, and the notes.
 pub(super) fn print(figures: &[Figures]) {
-    let rows = rows(figures);
+    print_aligned(&rows(figures));
+    let short = |row: Vec<String>| SHORT.iter().map(|at| row[*at].clone()).collect();
+    print_aligned(&summary_rows(figures).into_iter().map(short).collect::<Vec<_>>());
+    print!("\n{}", notes(figures));
+}
+
+fn print_aligned(rows: &[Vec<String>]) {
+    let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
+    let widths: Vec<usize> = (0..columns).map(width).collect();
     println!();
-    for row in &rows {
+    for row in rows {
         let cells = row.iter().zip(&widths).enumerate().map(|(at, (cell, width))| match at {
             0 | 1 => format!("{cell:<width$}"),
             _ => format!("{cell:>width$}"),
@@ -21,28 +38,43 @@ pub(super) fn print(figures: &[Figures]) {
     }
 }
 
-/// The same for a page.
+/// All of them, for a page.
 pub(super) fn markdown(figures: &[Figures]) -> String {
-    let mut lines: Vec<String> = rows(figures).iter().map(|row| format!("| {} |", cells(row))).collect();
-    lines.insert(1, format!("|{}", "--|".repeat(HEAD.len())));
+    table(&rows(figures))
+}
+
+/// One row for each case: ours, the best peer, the ratio, what is wanted and whether it is so, and the limit.
+pub(super) fn summary(figures: &[Figures]) -> String {
+    table(&summary_rows(figures))
+}
+
+/// What no column has room for, as a list.
+pub(super) fn notes(figures: &[Figures]) -> String {
+    let notes = figures.iter().flat_map(|case| case.notes.iter().map(move |note| (&case.case, note)));
+    notes.map(|(case, note)| format!("- {case}, {note}\n")).collect()
+}
+
+fn table(rows: &[Vec<String>]) -> String {
+    let mut lines: Vec<String> = rows.iter().map(|row| format!("| {} |", cells(row))).collect();
+    lines.insert(1, format!("|{}", "--|".repeat(rows[0].len())));
     lines.join("\n") + "\n"
 }
 
-/// One row for each case: ours, the best peer, the ratio, what is wanted, and the limit.
-pub(super) fn summary(figures: &[Figures]) -> String {
-    let mut text =
-        "| Case | What | till | Best peer | Ratio | Wanted | Limit of the machine |\n|--|--|--|--|--|--|--|\n"
-            .to_owned();
+fn summary_rows(figures: &[Figures]) -> Vec<Vec<String>> {
+    let absent = || "–".to_owned();
+    let time = |line: &Line| seconds(line.median());
+    let mut rows = vec![SUMMARY.map(str::to_owned).to_vec()];
     for case in figures {
-        let time = |line: Option<&Line>| line.map_or("–".to_owned(), |line| seconds(line.median()));
-        let peer = case.best().map_or("–".to_owned(), |best| format!("{} ({})", time(Some(best)), best.name));
-        let ratio = case.ratio().map_or("–".to_owned(), |ratio| format!("{ratio:.2}"));
-        let limit = case.limit.as_ref().map_or("–".to_owned(), |(time, what)| format!("{} ({what})", seconds(*time)));
-        let (name, title, wanted, ours) = (&case.case, &case.title, &case.wanted, time(case.ours()));
-        let row = [name, title, &ours, &peer, &ratio, wanted, &limit].map(Clone::clone);
-        text += &format!("| {} |\n", cells(&row));
+        let named = |line: &Line| format!("{} ({})", time(line), line.name);
+        let ours = case.ours().map_or_else(absent, |line| if line.name == OURS { time(line) } else { named(line) });
+        let peer = case.best().map_or_else(absent, named);
+        let ratio = case.ratio().map_or_else(absent, |ratio| format!("{ratio:.2}"));
+        let verdict = case.verdict().map_or_else(absent, |verdict| Verdict::text(verdict).to_owned());
+        let limit = case.limit.as_ref().map_or_else(absent, |(time, what)| format!("{} ({what})", seconds(*time)));
+        let (name, title) = (case.case.clone(), case.title.clone());
+        rows.push(vec![name, title, ours, peer, ratio, case.wanted.text(), verdict, limit]);
     }
-    text
+    rows
 }
 
 /// A bar in a cell would end it.
@@ -55,9 +87,10 @@ fn rows(figures: &[Figures]) -> Vec<Vec<String>> {
     for case in figures {
         let ours = case.ours().map(Line::median);
         rows.extend(case.lines.iter().filter(|line| !line.samples.is_empty()).map(|line| {
-            let ratio =
-                ours.filter(|_| !line.ours).map_or(String::new(), |ours| format!("{:.2}", ours / line.median()));
-            let memory = format!("{} MiB", line.memory() >> 20);
+            // Who does less is not compared, and who is ours is not compared with ourselves.
+            let ours = ours.filter(|_| line.role == Role::Peer);
+            let ratio = ours.map_or(String::new(), |ours| format!("{:.2}", ours / line.median()));
+            let memory = line.memory().map_or("–".to_owned(), |memory| format!("{} MiB", memory >> 20));
             let times = [line.median(), line.min(), line.max(), line.cpu()].map(seconds);
             [case.case.clone(), line.name.clone()].into_iter().chain(times).chain([memory, ratio]).collect()
         }));
@@ -79,6 +112,7 @@ pub(super) fn seconds(seconds: f64) -> String {
 mod tests {
     use super::*;
     use crate::bench::sample::tests::figures;
+    use crate::bench::wanted::Wanted;
 
     #[test]
     fn each_who_was_measured_has_a_row() {
@@ -88,6 +122,7 @@ mod tests {
 | W1 | till | 1.00 s | 500 ms | 3.00 s | 500 ms | 3 MiB |  |
 | W1 | slow | 4.00 s | 4.00 s | 4.00 s | 500 ms | 3 MiB | 0.25 |
 | W1 | fast | 2.00 s | 1.00 s | 3.00 s | 500 ms | 3 MiB | 0.50 |
+| W1 | less | 500 ms | 500 ms | 500 ms | 500 ms | 3 MiB |  |
 | W1 | limit: fork | 250 ms |  |  |  |  |  |
 ";
         assert_eq!(markdown(&[figures()]), wanted);
@@ -99,11 +134,16 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_names_the_best_peer() {
-        let text = summary(&[figures()]);
-        assert!(
-            text.ends_with("| W1 | overhead | 1.00 s | 2.00 s (fast) | 0.50 | ≤ 0.3 | 250 ms (fork) |\n"),
-            "{text}"
-        );
+    fn the_summary_names_the_best_peer_and_has_a_verdict() {
+        let missed = "| W1 | overhead | 1.00 s | 2.00 s (fast) | 0.50 | ≤ 0.3 | missed | 250 ms (fork) |\n";
+        let met = "| W1 | overhead | 1.00 s | – | – | ≤ 1.50 s | met | – |\n";
+        let alone = Figures { lines: figures().lines[..1].to_vec(), limit: None, ..figures() };
+        let text = summary(&[figures(), Figures { wanted: Wanted::Seconds(1.5), ..alone }]);
+        assert!(text.ends_with(&format!("\n{missed}{met}")), "{text}");
+    }
+
+    #[test]
+    fn notes_say_of_what_they_are() {
+        assert_eq!(notes(&[figures()]), "- W1, till: all at once\n");
     }
 }

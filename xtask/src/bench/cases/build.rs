@@ -1,105 +1,82 @@
-//! Builds upon the base `bench`: what a build costs whose step does nothing, and what it costs to keep what a step leaves.
+//! W1 and W7: what a build costs whose step does nothing, and what it costs to see that nothing is to be done.
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::{Case, Contestant};
+use super::{Case, Contestant, Part, Row};
 use crate::bench::machine;
-use crate::bench::measure::Ran;
 use crate::bench::peers::Builder;
-use crate::bench::sample::Sample;
+use crate::bench::sample::Role;
 use crate::bench::stage::{Stage, write};
+use crate::bench::wanted::Wanted;
 
-/// What is done in a case: the files that are put in, and the step.
-struct Work {
-    app: &'static str,
-    files: PathBuf,
-    step: &'static str,
-    recipe: PathBuf,
-    /// Which part of a run counts.
-    count: fn(Ran) -> Result<Sample>,
-}
+pub(super) const BUILDERS: [(&str, Builder); 2] =
+    [("docker, BuildKit", Builder::BuildKit), ("docker, classic", Builder::Classic)];
 
-const MAKE: &str = "sh /app/make.sh";
+/// The step.
+const NOTHING: &str = "true";
 
 /// W1.
 pub(super) fn overhead(stage: &Stage) -> Result<Case<'_>> {
-    let files = stage.folder("w1")?;
-    write(&files.join("file"), "a small file\n")?;
-    let work =
-        Work { app: "w1", step: "true", recipe: recipe(stage, "w1", "true")?, files, count: |ran| Ok(ran.sample) };
-    Ok(Case {
-        title: "one small file put in, `true` run, the image ready to run",
-        idle: 1,
-        wanted: "≤ 0.3",
-        limit: Some(machine::namespaces()?),
-        contestants: contestants(stage, work),
-    })
-}
-
-/// W2.
-pub(super) fn small_files(stage: &Stage) -> Result<Case<'_>> {
-    Ok(Case {
-        title: "50,000 files of 1–8 KiB: from the end of the step to the image stored",
-        idle: 0,
-        wanted: "≤ 0.2",
-        limit: Some(machine::archive(stage, "small")?),
-        contestants: contestants(stage, tree(stage, "w2", "small")?),
-    })
-}
-
-/// Makes sure that till has the image of W2.
-pub(super) fn small_tree(stage: &Stage) -> Result<()> {
-    let work = tree(stage, "w2", "small")?;
-    stage.till.ask(&["build", &work.files.display().to_string(), "--base", "bench", "--name", "w2"]).map(drop)
-}
-
-/// W3.
-pub(super) fn large_files(stage: &Stage) -> Result<Case<'_>> {
-    Ok(Case {
-        title: "1 GiB in 64 files, half incompressible: from the end of the step to the image stored",
-        idle: 0,
-        wanted: "≤ 0.3",
-        limit: Some(machine::archive(stage, "large")?),
-        contestants: contestants(stage, tree(stage, "w3", "large")?),
-    })
+    let files = small_file(stage, "w1")?;
+    let path = files.display().to_string();
+    let recipe = recipe(stage, "w1", NOTHING)?.display().to_string();
+    let ours = path.clone();
+    let mut all = vec![Contestant::ours(move |_| {
+        Ok(stage.till.run(&["build", &ours, "--base", "bench", "--name", "w1", "--afresh"])?.sample)
+    })];
+    if let Some(docker) = &stage.docker {
+        for (name, builder) in BUILDERS {
+            let (path, recipe) = (path.clone(), recipe.clone());
+            all.push(Contestant::peer(name, move |_| {
+                Ok(docker.build(builder, &["--no-cache", "--file", &recipe, "--tag", "w1", &path])?.sample)
+            }));
+        }
+    }
+    if let Some(buildah) = stage.buildah() {
+        let script = by_commands(NOTHING, "");
+        all.push(Contestant::peer("buildah", move |_| Ok(buildah.run(&script, &[&path, "w1"])?.sample)));
+    }
+    if let Some(umoci) = &stage.umoci {
+        all.push(Contestant::peer("umoci", move |round| Ok(umoci.run(&files, NOTHING, "w1", round)?.sample)));
+    }
+    let title = "one small file put in, `true` run, the image ready to run";
+    let part = Part::whole(title, Wanted::Ratio(0.3), Some(machine::namespaces()?));
+    Ok(Case { idle: 1, parts: vec![part], contestants: all })
 }
 
 /// W7.
 pub(super) fn again(stage: &Stage) -> Result<Case<'_>> {
-    let files = stage.folder("w7")?;
-    write(&files.join("file"), "a small file\n")?;
-    let recipe = recipe(stage, "w7", "true")?.display().to_string();
-    let files = files.display().to_string();
-    let ours = vec!["build".to_owned(), files.clone(), "--base=bench".to_owned(), "--name=w7".to_owned()];
-    let theirs = vec!["--file".to_owned(), recipe, "--tag=w7".to_owned(), files];
-    stage.till.run(&words(&ours))?;
-    let mut contestants = vec![Contestant::ours(move |_| Ok(stage.till.run(&words(&ours))?.sample))];
+    let files = small_file(stage, "w7")?.display().to_string();
+    let recipe = recipe(stage, "w7", NOTHING)?.display().to_string();
+    let ours = files.clone();
+    let build = move || stage.till.run(&["build", &ours, "--base=bench", "--name=w7"]);
+    build()?;
+    let mut all = vec![
+        Contestant::ours(move |_| Ok(build()?.sample)),
+        Contestant::new(vec![Row::new(1, "till", Role::Ours)], |_| Ok(stage.till.run(&["--version"])?.sample)),
+    ];
     if let Some(docker) = &stage.docker {
         for (name, builder) in BUILDERS {
-            docker.build(builder, &words(&theirs))?;
-            let theirs = theirs.clone();
-            contestants.push(Contestant::peer(name, move |_| Ok(docker.build(builder, &words(&theirs))?.sample)));
+            let (recipe, files) = (recipe.clone(), files.clone());
+            let build = move || docker.build(builder, &["--file", &recipe, "--tag=w7", &files]);
+            build()?;
+            all.push(Contestant::peer(name, move |_| Ok(build()?.sample)));
         }
     }
-    Ok(Case {
-        title: "the same plan again", idle: 0, wanted: "≤ 50 ms", limit: Some(machine::process()?), contestants
-    })
+    let limit = Some(machine::process()?);
+    let parts = vec![
+        Part::whole("the same plan again", Wanted::Seconds(0.05), limit.clone()),
+        Part { name: "startup", title: "`till --version`", wanted: Wanted::Seconds(0.01), limit },
+    ];
+    Ok(Case { idle: 0, parts, contestants: all })
 }
 
-const BUILDERS: [(&str, Builder); 2] = [("docker, BuildKit", Builder::BuildKit), ("docker, classic", Builder::Classic)];
-
-fn words(words: &[String]) -> Vec<&str> {
-    words.iter().map(String::as_str).collect()
-}
-
-fn tree(stage: &Stage, app: &'static str, kind: &str) -> Result<Work> {
+fn small_file(stage: &Stage, app: &str) -> Result<PathBuf> {
     let files = stage.folder(app)?;
-    stage.maker(&files)?;
-    write(&files.join("kind"), kind)?;
-    let recipe = recipe(stage, app, MAKE)?;
-    Ok(Work { app, files, step: MAKE, recipe, count: Ran::since_the_step })
+    write(&files.join("file"), "a small file\n")?;
+    Ok(files)
 }
 
 /// A Dockerfile, beside what is put in: it is not part of that.
@@ -110,35 +87,10 @@ pub(super) fn recipe(stage: &Stage, app: &str, step: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Everybody who does this work.
-fn contestants(stage: &Stage, work: Work) -> Vec<Contestant<'_>> {
-    let Work { app, files, step, recipe, count } = work;
-    let (path, recipe) = (files.display().to_string(), recipe.display().to_string());
-    let ours = path.clone();
-    let mut all = vec![Contestant::ours(move |_| {
-        count(stage.till.run(&["build", &ours, "--base", "bench", "--name", app, "--afresh"])?)
-    })];
-    if let Some(docker) = &stage.docker {
-        for (name, builder) in BUILDERS {
-            let (path, recipe) = (path.clone(), recipe.clone());
-            all.push(Contestant::peer(name, move |_| {
-                count(docker.build(builder, &["--no-cache", "--file", &recipe, "--tag", app, &path])?)
-            }));
-        }
-    }
-    if let Some(buildah) = stage.buildah() {
-        all.push(Contestant::peer("buildah", move |_| count(buildah.run(&by_commands(step, app), &[&path])?)));
-    }
-    if let Some(umoci) = &stage.umoci {
-        all.push(Contestant::peer("umoci", move |round| count(umoci.run(&files, step, app, round)?)));
-    }
-    all
-}
-
-/// buildah is faster by its own commands than by a Dockerfile.
-fn by_commands(step: &str, app: &str) -> String {
+/// buildah is faster by its own commands than by a Dockerfile. Takes the folder and the target of the commit.
+pub(super) fn by_commands(step: &str, options: &str) -> String {
     format!(
         "c=$(buildah from --pull-never localhost/bench)\nbuildah copy \"$c\" \"$1\" /app/\n\
-         buildah run --network host \"$c\" -- {step}\nbuildah commit \"$c\" {app}\n"
+         buildah run --network host \"$c\" -- {step}\nbuildah commit {options} \"$c\" \"$2\"\n"
     )
 }

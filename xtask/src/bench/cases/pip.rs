@@ -6,10 +6,11 @@ use std::rc::Rc;
 
 use anyhow::{Context as _, Result};
 
-use super::{Case, Contestant};
+use super::{Case, Contestant, Part};
 use crate::bench::peers::{Builder, Registry};
 use crate::bench::sample::Sample;
 use crate::bench::stage::{Stage, write};
+use crate::bench::wanted::Wanted;
 
 /// The same steps as those of our base, as one writes them for Docker. The cache and the certificates are lent, as ours are.
 const RECIPE: &str = "FROM python\n\
@@ -93,10 +94,10 @@ pub(super) fn pip(stage: &Stage, change: Change) -> Result<Case<'_>> {
         all.push(Contestant::peer("buildah", move |_| app.buildah(stage, &recipe)));
     }
     let (title, wanted) = match change {
-        Change::Source => ("a Flask app with pip, one line of source changed: built and pushed", "≤ 0.6"),
-        Change::Requirements => ("the same, requirements changed: built and pushed", "≤ 1.0"),
+        Change::Source => ("a Flask app with pip, one line of source changed: built and pushed", 0.6),
+        Change::Requirements => ("the same, requirements changed: built and pushed", 1.0),
     };
-    Ok(Case { title, idle: 0, wanted, limit: None, contestants: all })
+    Ok(Case { idle: 0, parts: vec![Part::whole(title, Wanted::Ratio(wanted), None)], contestants: all })
 }
 
 /// The example, twice: as it is, and as it is changed.

@@ -1,28 +1,21 @@
 //! W6: the same image, run by everybody, until its server answers.
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Case, Contestant};
-use crate::bench::machine;
+use super::answer::{Port, answered, free_port};
+use super::chroot::chroot;
+use super::{Case, Contestant, Part};
 use crate::bench::measure::costs;
 use crate::bench::sample::Sample;
 use crate::bench::stage::{Stage, write};
+use crate::bench::wanted::Wanted;
 use crate::tools;
 
 /// Python's own server, so that nothing has to be installed. It serves an empty folder of the image.
 const SERVER: &str = "import http.server, os\n\
     http.server.test(http.server.SimpleHTTPRequestHandler, port=int(os.environ['PORT']), bind='127.0.0.1')\n";
-
-/// How long a server may take.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How long we wait before we ask again: less than what is told apart.
-const PAUSE: Duration = Duration::from_millis(2);
 
 pub(super) fn serve(stage: &Stage) -> Result<Case<'_>> {
     let files = stage.folder("w6")?;
@@ -52,24 +45,9 @@ pub(super) fn serve(stage: &Stage) -> Result<Case<'_>> {
             sample
         }));
     }
-    Ok(Case {
-        title: "the image run, to the first HTTP 200 of Python's http.server",
-        idle: 1,
-        wanted: "≤ 0.5",
-        limit: Some(machine::namespaces()?),
-        contestants: all,
-    })
-}
-
-/// A port that is free now.
-struct Port {
-    number: u16,
-    env: String,
-}
-
-fn free_port() -> Result<Port> {
-    let number = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-    Ok(Port { number, env: format!("PORT={number}") })
+    let title = "the image run, to the first HTTP 200 of Python's http.server";
+    let part = Part::whole(title, Wanted::Ratio(0.5), Some(chroot(stage, "w6")?));
+    Ok(Case { idle: 1, parts: vec![part], contestants: all })
 }
 
 fn ours(stage: &Stage) -> Result<Sample> {
@@ -96,25 +74,4 @@ fn theirs(mut command: Command, daemons: &[u32], port: &Port) -> Result<Sample> 
         answered(port)
     })?;
     Ok(sample)
-}
-
-/// Waits for the first answer with a status of 200.
-fn answered(port: &Port) -> Result<()> {
-    let began = Instant::now();
-    while !asked(port.number).unwrap_or(false) {
-        if began.elapsed() > PATIENCE {
-            bail!("nobody answers at port {}", port.number);
-        }
-        std::thread::sleep(PAUSE);
-    }
-    Ok(())
-}
-
-fn asked(port: u16) -> Result<bool> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
-    let mut answer = [0; 12];
-    stream.read_exact(&mut answer)?;
-    Ok(&answer[9..] == b"200")
 }

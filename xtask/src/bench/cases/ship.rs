@@ -4,61 +4,134 @@ use std::fs;
 
 use anyhow::Result;
 
-use super::{Case, Contestant, build};
-use crate::bench::machine;
-use crate::bench::peers::Registry;
-use crate::bench::sample::Sample;
+use super::{Case, Contestant, Part, Row, tree};
+use crate::bench::machine::{self, Limit};
+use crate::bench::peers::{Containers, Docker, Registry};
+use crate::bench::sample::{Role, Sample};
 use crate::bench::stage::Stage;
+use crate::bench::wanted::Wanted;
 
-/// Each registry and each layout is empty at first: nobody finds what another has sent.
-pub(super) fn ship(stage: &Stage) -> Result<Case<'_>> {
-    build::small_tree(stage)?;
-    stage.hand_over("artifact", "w2")?;
-    let mut all = Vec::new();
-    for (name, compression) in [("till, push zstd", "zstd"), ("till, push gzip", "gzip")] {
-        all.push(Contestant::ours_by(name, move |_| Ok(ours(stage, compression)?[0])));
-    }
-    all.push(Contestant::ours_by("till, push zstd again", move |_| Ok(ours(stage, "zstd")?[1])));
-    all.push(Contestant::ours_by("till, layout zstd", move |_| {
-        let _ = fs::remove_dir_all(stage.place.join("layout"));
-        let target = format!("oci:{}", stage.place.join("layout").display());
-        Ok(stage.till.run(&["artifact", "export", "w2", &target, "--compression", "zstd"])?.sample)
-    }));
-    if let Some(docker) = &stage.docker {
-        all.push(Contestant::peer("docker, push gzip", move |_| {
-            let registry = Registry::start(&stage.place)?;
-            let at = registry.at("w2");
-            docker.run(&["tag", "w2", &at])?;
-            Ok(docker.run(&["push", "--quiet", &at])?.sample)
-        }));
-    }
-    if let Some(buildah) = stage.buildah() {
-        for (name, format) in [("buildah, push zstd", "zstd"), ("buildah, push gzip", "gzip")] {
-            all.push(Contestant::peer(name, move |_| {
-                let registry = Registry::start(&stage.place)?;
-                let script = "buildah push --tls-verify=false --compression-format \"$1\" localhost/w2 docker://\"$2\"";
-                Ok(buildah.run(script, &[format, &registry.at("w2")])?.sample)
-            }));
-        }
-        all.push(Contestant::peer("buildah, layout zstd", move |_| {
-            let _ = fs::remove_dir_all(stage.place.join("layout"));
-            let target = format!("oci:{}", stage.place.join("layout").display());
-            Ok(buildah.run("buildah push --compression-format zstd localhost/w2 \"$1\"", &[&target])?.sample)
-        }));
-    }
-    Ok(Case {
-        title: "the image of W2 to a registry and into an OCI layout (the first row is compared)",
-        idle: 0,
-        wanted: "≤ 0.5; again ≤ 50 ms",
-        limit: Some(machine::archive(stage, "small")?),
-        contestants: all,
-    })
+/// Where an image goes, and where the parts of the first time and of the next are.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Push,
+    Layout,
 }
 
-/// Into an empty registry, and once more.
-fn ours(stage: &Stage, compression: &str) -> Result<[Sample; 2]> {
+const COMPRESSIONS: [&str; 2] = ["zstd", "gzip"];
+
+pub(super) fn ship(stage: &Stage) -> Result<Case<'_>> {
+    tree::small_image(stage)?;
+    stage.hand_over("artifact", "w2")?;
+    let mut all = Vec::new();
+    for way in [Way::Push, Way::Layout] {
+        for compression in COMPRESSIONS {
+            all.push(Contestant::new(way.rows("till", Role::Ours, compression), move |_| way.ours(stage, compression)));
+        }
+    }
+    if let Some(docker) = &stage.docker {
+        // It knows no other, and writes no layouts.
+        let rows = Way::Push.rows("docker", Role::Peer, "gzip");
+        all.push(Contestant::new(rows, move |_| docker_push(stage, docker)));
+    }
+    if let Some(buildah) = stage.buildah() {
+        for way in [Way::Push, Way::Layout] {
+            for compression in COMPRESSIONS {
+                let rows = way.rows("buildah", Role::Peer, compression);
+                all.push(Contestant::new(rows, move |_| way.buildah(stage, buildah, compression)));
+            }
+        }
+    }
+    Ok(Case { idle: 0, parts: parts(machine::archive(stage, "small")?, machine::process()?), contestants: all })
+}
+
+/// The first times are compared with others of the same compression; again is a matter of milliseconds.
+fn parts(archive: Limit, process: Limit) -> Vec<Part> {
+    let first = |name, title| Part { name, title, wanted: Wanted::Ratio(0.5), limit: Some(archive.clone()) };
+    let again = |name, title| Part { name, title, wanted: Wanted::Seconds(0.05), limit: Some(process.clone()) };
+    vec![
+        first("push zstd", "the image of W2 to an empty registry, zstd"),
+        first("push gzip", "the same, gzip"),
+        again("push again", "the same to the same registry once more"),
+        first("layout zstd", "the image of W2 into a new OCI layout, zstd"),
+        first("layout gzip", "the same, gzip"),
+        again("layout again", "the same into the same layout once more"),
+    ]
+}
+
+impl Way {
+    /// A row for the first time, and one for the next, in [`parts`].
+    fn rows(self, name: &str, role: Role, compression: &str) -> Vec<Row> {
+        let first = match self {
+            Self::Push => 0,
+            Self::Layout => 3,
+        };
+        let here = first + COMPRESSIONS.iter().position(|one| *one == compression).unwrap_or(0);
+        vec![Row::new(here, name, role), Row::new(first + 2, &format!("{name}, {compression}"), role)]
+    }
+
+    fn ours(self, stage: &Stage, compression: &str) -> Result<[Sample; 2]> {
+        let run = |words: &[&str]| Ok(stage.till.run(&[words, &["--compression", compression]].concat())?.sample);
+        match self {
+            Self::Push => {
+                let registry = Registry::start(&stage.place)?;
+                twice(|| run(&["push", "w2", &registry.at("w2:1")]))
+            }
+            Self::Layout => {
+                let target = new_layout(stage);
+                twice(|| run(&["artifact", "export", "w2", &target]))
+            }
+        }
+    }
+
+    fn buildah(self, stage: &Stage, buildah: &Containers, compression: &str) -> Result<[Sample; 2]> {
+        let script = "buildah push --tls-verify=false --compression-format \"$1\" localhost/w2 \"$2\"";
+        let push = |target: &str| twice(|| Ok(buildah.run(script, &[compression, target])?.sample));
+        match self {
+            Self::Push => {
+                let registry = Registry::start(&stage.place)?;
+                push(&format!("docker://{}", registry.at("w2:1")))
+            }
+            Self::Layout => push(&new_layout(stage)),
+        }
+    }
+}
+
+fn docker_push(stage: &Stage, docker: &Docker) -> Result<[Sample; 2]> {
     let registry = Registry::start(&stage.place)?;
-    let words = ["push", "w2", &registry.at("w2:1"), "--compression", compression];
-    let first = stage.till.run(&words)?.sample;
-    Ok([first, stage.till.run(&words)?.sample])
+    let at = registry.at("w2");
+    docker.run(&["tag", "w2", &at])?;
+    twice(|| Ok(docker.run(&["push", "--quiet", &at])?.sample))
+}
+
+fn twice(mut run: impl FnMut() -> Result<Sample>) -> Result<[Sample; 2]> {
+    Ok([run()?, run()?])
+}
+
+/// Where there is none: nobody finds what another has written.
+fn new_layout(stage: &Stage) -> String {
+    let folder = stage.place.join("layout");
+    let _ = fs::remove_dir_all(&folder);
+    format!("oci:{}", folder.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_way_has_its_parts() {
+        let limit = (1.0, String::new());
+        let parts = parts(limit.clone(), limit);
+        for (way, compression, names) in [
+            (Way::Push, "zstd", ["push zstd", "push again"]),
+            (Way::Push, "gzip", ["push gzip", "push again"]),
+            (Way::Layout, "zstd", ["layout zstd", "layout again"]),
+            (Way::Layout, "gzip", ["layout gzip", "layout again"]),
+        ] {
+            let rows = way.rows("a", Role::Peer, compression);
+            let found: Vec<_> = rows.iter().map(|row| parts[row.part].name).collect();
+            assert_eq!(found, names);
+        }
+    }
 }

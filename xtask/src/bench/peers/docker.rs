@@ -39,9 +39,9 @@ impl Docker {
         fs::create_dir_all(&folder)?;
         fs::write(folder.join("daemon.json"), "{}")?;
         let log = File::create(folder.join("log"))?;
-        // Whatever it mounts is in a namespace of its own, and gone with it; and it is told to end when we are killed.
-        let mut command = tools::command("setpriv");
-        command.args(["--pdeathsig", "TERM", "unshare", "--mount", "--propagation", "private", DAEMON]);
+        // Whatever it mounts is in a namespace of its own, and gone with it.
+        let mut command = tools::command("unshare");
+        command.args(["--mount", "--propagation", "private", DAEMON]);
         command.args(["--storage-driver", "overlay2", "--iptables=false", "--ip6tables=false", "--bridge=none"]);
         // A daemon would otherwise ask for more than a container may have.
         command.args(["--default-ulimit", "nofile=20000:20000", "--data-root"]).arg(folder.join("root"));

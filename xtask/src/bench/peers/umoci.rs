@@ -40,6 +40,15 @@ impl Umoci {
         measure::run(command, &[], &self.folder.join("log"))
     }
 
+    /// Unpacks an image of the layout; its root is `rootfs` in what is given back.
+    pub(in crate::bench) fn unpack(&self, name: &str) -> Result<PathBuf> {
+        let bundle = self.folder.join(format!("bundle-{name}"));
+        let mut command = tools::command("umoci");
+        command.args(["unpack", "--image"]).arg(format!("{}:{name}", self.layout().display())).arg(&bundle);
+        tools::output(command)?;
+        Ok(bundle)
+    }
+
     pub(in crate::bench) fn version(&self) -> Result<String> {
         let mut command = tools::command("umoci");
         command.arg("--version");
