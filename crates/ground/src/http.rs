@@ -4,11 +4,12 @@
 //! `NO_PROXY`), as in every other client; loopback is reached directly.
 
 use std::net::IpAddr;
-use std::sync::Once;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, Url};
+
+use crate::tls;
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(15);
@@ -48,16 +49,15 @@ pub(crate) enum Route {
 
 /// A client.
 pub(crate) fn client(trust: Trust, redirects: Redirects, route: Route) -> Result<Client, reqwest::Error> {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| {
-        // Somebody else in this process may have chosen one: then that is used.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
+    tls::provide();
     let builder = Client::builder()
         .user_agent(concat!("till/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT)
-        .tcp_user_timeout(SILENCE)
-        .tls_danger_accept_invalid_certs(trust == Trust::Anyone);
+        .tcp_user_timeout(SILENCE);
+    let builder = match trust {
+        Trust::System => builder.tls_backend_preconfigured(tls::system()),
+        Trust::Anyone => builder.tls_danger_accept_invalid_certs(true),
+    };
     // A server is silent as long as it is sent something: who writes has to say itself how long that may be.
     let builder = match redirects {
         Redirects::Follow => builder.redirect(policy()).read_timeout(SILENCE),

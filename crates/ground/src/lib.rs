@@ -3,6 +3,7 @@
 //! ```text
 //! process.rs   the one place where processes are started
 //! http.rs      clients for registries and files of the web
+//! tls.rs       whose certificates they believe
 //! fetch.rs     Fetcher: files of the web
 //! scratch.rs   directories for work in progress, and their sweep
 //! source/      SourceTree: a directory, a git repository
@@ -19,5 +20,6 @@ pub mod process;
 pub mod registry;
 mod scratch;
 pub mod source;
+mod tls;
 
 pub use http::Patience;
