@@ -22,7 +22,7 @@ mod session;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use reqwest::{Client, StatusCode, Url};
@@ -47,6 +47,8 @@ type Kind = (Trust, Redirects, Route);
 #[derive(Debug)]
 pub struct Registries {
     folder: PathBuf,
+    /// What the folder's files say: of the beginning for all that is asked, however often they are changed meanwhile.
+    conf: OnceLock<Conf>,
     auth_files: Vec<PathBuf>,
     patience: Patience,
     clients: Mutex<HashMap<Kind, Client>>,
@@ -56,10 +58,10 @@ pub struct Registries {
 
 impl Registries {
     /// With the configuration of a folder (normally `/etc/containers`) and these files with credentials. They are read when
-    /// they are needed.
+    /// they are needed: the configuration once, for it is asked about every blob.
     pub fn new(folder: &Path, auth_files: Vec<PathBuf>, patience: Patience) -> Self {
         let (clients, hosts) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { folder: folder.to_owned(), auth_files, patience, clients, hosts }
+        Self { folder: folder.to_owned(), conf: OnceLock::new(), auth_files, patience, clients, hosts }
     }
 
     fn client(&self, trust: Trust, redirects: Redirects, route: Route) -> Result<Client, RegistryError> {
@@ -76,8 +78,16 @@ impl Registries {
         Ok(client)
     }
 
+    fn conf(&self) -> Result<&Conf, RegistryError> {
+        if let Some(conf) = self.conf.get() {
+            return Ok(conf);
+        }
+        let read = Conf::read(&self.folder)?;
+        Ok(self.conf.get_or_init(|| read))
+    }
+
     fn places(&self, of: &Reference, way: Way) -> Result<Vec<Place>, RegistryError> {
-        Conf::read(&self.folder)?.places(of, way)
+        self.conf()?.places(of, way)
     }
 
     /// A session at a place, whose server is asked once what it speaks.
@@ -158,7 +168,7 @@ impl Registries {
 #[async_trait]
 impl Registry for Registries {
     fn qualify(&self, name: &ImageName) -> Result<Reference, Failure> {
-        Ok(Conf::read(&self.folder)?.qualify(name)?)
+        Ok(self.conf()?.qualify(name)?)
     }
 
     async fn document(&self, wanted: &Reference) -> Result<Option<Document>, Failure> {

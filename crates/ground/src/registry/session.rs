@@ -45,6 +45,9 @@ struct Access {
     challenge: Option<Challenge>,
     /// By scope.
     tokens: HashMap<String, (String, Instant)>,
+    /// Headers with name and password, by how the place is known: asking a helper for each request would take longer than
+    /// the request. None: nobody has any.
+    passwords: HashMap<String, Option<String>>,
 }
 
 /// One place of a registry, for one purpose.
@@ -135,7 +138,7 @@ impl<'a> Ask<'a> {
 
 impl Host {
     pub(super) fn new(base: Url, trust: Trust, route: Route, challenge: Option<Challenge>) -> Self {
-        Self { base, trust, route, access: Mutex::new(Access { challenge, tokens: HashMap::new() }) }
+        Self { base, trust, route, access: Mutex::new(Access { challenge, ..Access::default() }) }
     }
 
     /// For words about failures.
@@ -213,9 +216,13 @@ impl<'a> Session<'a> {
         if url.origin() == self.host.base.origin() { self.host.route } else { http::route(url) }
     }
 
-    /// Forgets the token that was not good enough (not one that somebody got meanwhile), and takes note of what is wanted.
+    /// Forgets the token or password that was not good enough (not one that somebody got meanwhile), and takes note of what
+    /// is wanted.
     async fn renew(&self, response: &Response, used: Option<&str>) {
         let mut access = self.host.access.lock().await;
+        if access.passwords.get(&self.place.known_as).is_some_and(|known| known.as_deref() == used) {
+            access.passwords.remove(&self.place.known_as);
+        }
         let used = used.and_then(|used| used.strip_prefix("Bearer "));
         if access.tokens.get(&self.scope).is_some_and(|(token, _)| Some(token.as_str()) == used) {
             access.tokens.remove(&self.scope);
@@ -232,8 +239,12 @@ impl<'a> Session<'a> {
         let (realm, service) = match &access.challenge {
             None => return Ok(None),
             Some(Challenge::Basic) => {
-                let found = self.credentials().await?;
-                return Ok(found.as_ref().and_then(basic));
+                if let Some(known) = access.passwords.get(&self.place.known_as) {
+                    return Ok(known.clone());
+                }
+                let found = self.credentials().await?.as_ref().and_then(basic);
+                access.passwords.insert(self.place.known_as.clone(), found.clone());
+                return Ok(found);
             }
             Some(Challenge::Bearer { realm, service }) => (realm.clone(), service.clone()),
         };

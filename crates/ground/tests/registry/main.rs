@@ -5,10 +5,12 @@
 //! odd.rs       a server of our own that breaks connections, lies and never ends
 //! scripts.rs   what happens then, to what comes
 //! uploads.rs   what happens then, to what goes
+//! known.rs     how often configuration and credentials are read
 //! web.rs       files of the web
 //! ```
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod known;
 mod odd;
 mod real;
 mod scripts;
