@@ -6,11 +6,13 @@
 //! conf.rs          registries.conf: where a repository is
 //! credentials.rs   auth files: who we are
 //! challenge.rs     what a registry wants to see of us
+//! ask.rs           one request, and what is sent with it
 //! session.rs       requests: authorisation, patience
 //! pull.rs          manifests and blobs that come
 //! push.rs          blobs and manifests that go
 //! ```
 
+mod ask;
 mod base64;
 mod challenge;
 mod conf;

@@ -10,8 +10,9 @@ use till_core::model::manifest::{Document, MANIFEST_TYPES};
 use till_core::port::MAX_DOCUMENT;
 use till_core::{Digest, ManifestDigest};
 
+use super::ask::Ask;
 use super::error::{RegistryError, failed};
-use super::session::{Ask, Session};
+use super::session::Session;
 use crate::http::{self, Patience};
 
 /// Bytes after which a connection that breaks has not been in vain: attempts are counted anew.

@@ -8,9 +8,16 @@ use till_core::model::Reference;
 use till_core::model::manifest::Document;
 use till_core::port::{Published, Sent};
 
+use super::ask::{Ask, Body};
 use super::error::{RegistryError, failed};
-use super::session::{Ask, Body, Session};
+use super::session::Session;
 use crate::http::{self, Patience};
+
+/// What blobs are while they go.
+const BYTES: &str = "application/octet-stream";
+/// Bytes of the largest blob that goes in one request with its end, as every registry has to take it. Of so little nothing
+/// is gained by going on from where a connection broke, and few configs and documents are larger.
+const SMALL: u64 = 128 << 10;
 
 /// A blob on its way.
 struct Upload<'a> {
@@ -92,11 +99,15 @@ impl Upload<'_> {
 
     /// Sends all of it, in as many parts as connections break.
     async fn carry(&self, mut location: Url, patience: Patience) -> Result<End, RegistryError> {
+        if self.size <= SMALL {
+            let bytes = std::fs::read(self.path).map_err(failed("read", self.path))?;
+            return self.close(location, Body::Bytes(&bytes)).await;
+        }
         let (mut at, mut attempt) = (0, 0);
         while at < self.size {
             let body = Body::File { path: self.path, from: at, size: self.size };
             let ask = Ask::writing(&self.deed, Method::PATCH, location.clone(), body)
-                .header("Content-Type", "application/octet-stream")
+                .header("Content-Type", BYTES)
                 .header("Content-Range", format!("{at}-{}", self.size - 1));
             let (wait, error) = match self.session.once(&ask).await {
                 Ok(response) if response.status() == StatusCode::ACCEPTED => {
@@ -131,7 +142,7 @@ impl Upload<'_> {
                 None => return Ok(End::Lost(error)),
             }
         }
-        self.close(location).await
+        self.close(location, Body::Nothing).await
     }
 
     /// How far it is; none: the registry does not know any more, or has so little that it cannot be told from nothing.
@@ -146,9 +157,10 @@ impl Upload<'_> {
         }
     }
 
-    async fn close(&self, mut location: Url) -> Result<End, RegistryError> {
+    /// Says that this was all, or that this is: then nothing has been sent before.
+    async fn close(&self, mut location: Url, all: Body<'_>) -> Result<End, RegistryError> {
         location.query_pairs_mut().append_pair("digest", self.digest.as_str());
-        let ask = Ask::writing(&self.deed, Method::PUT, location, Body::Nothing);
+        let ask = Ask::writing(&self.deed, Method::PUT, location, all).header("Content-Type", BYTES);
         match self.session.once(&ask).await {
             Ok(response) if response.status() == StatusCode::CREATED => Ok(End::Done),
             Ok(response) => {

@@ -1,20 +1,20 @@
 //! Requests to one place of a registry: with the right authorisation, again when that is out of date, and with patience.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH};
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::header::AUTHORIZATION;
+use reqwest::{Response, StatusCode, Url};
 use serde::Deserialize;
 use till_core::Digest;
 use tokio::sync::Mutex;
 
+use super::ask::Ask;
 use super::challenge::Challenge;
 use super::conf::Place;
 use super::credentials::{self, Credentials};
-use super::error::{RegistryError, failed};
+use super::error::RegistryError;
 use super::{Registries, base64};
 use crate::http::{self, Redirects, Route, Trust};
 
@@ -22,10 +22,6 @@ use crate::http::{self, Redirects, Route, Trust};
 const MAX_WORDS: u64 = 1 << 20;
 /// How long a token is good when nobody says (the distribution project's rule).
 const TOKEN_LIFE: u64 = 60;
-/// How long a registry may think about what it got.
-const SLOW_REGISTRY: Duration = Duration::from_secs(300);
-/// Bytes in a second of the slowest line that is waited for.
-const SLOW_LINE: u64 = 50_000;
 /// A token that ends sooner than this is as good as ended.
 const MARGIN: Duration = Duration::from_secs(10);
 
@@ -58,82 +54,6 @@ pub(super) struct Session<'a> {
     pub(super) place: Place,
     /// As token servers write it: `repository:NAME:pull,push`.
     scope: String,
-}
-
-/// One request.
-#[derive(Debug)]
-pub(super) struct Ask<'a> {
-    /// For words about failures: `get the manifest …`.
-    pub(super) deed: &'a str,
-    pub(super) method: Method,
-    pub(super) url: Url,
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) body: Body<'a>,
-    pub(super) redirects: Redirects,
-}
-
-/// What is sent with it.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Body<'a> {
-    Nothing,
-    Bytes(&'a [u8]),
-    /// A file from there to its end.
-    File {
-        path: &'a Path,
-        from: u64,
-        size: u64,
-    },
-}
-
-impl<'a> Ask<'a> {
-    /// A request that reads.
-    pub(super) fn reading(deed: &'a str, method: Method, url: Url) -> Self {
-        Self { deed, method, url, headers: Vec::new(), body: Body::Nothing, redirects: Redirects::Follow }
-    }
-
-    /// A request that writes.
-    pub(super) fn writing(deed: &'a str, method: Method, url: Url, body: Body<'a>) -> Self {
-        Self { deed, method, url, headers: Vec::new(), body, redirects: Redirects::Tell }
-    }
-
-    #[must_use]
-    pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
-        self
-    }
-
-    /// How long a request that writes may take: as long as a slow line needs, and a slow registry to look at what came.
-    fn longest(&self) -> Duration {
-        let bytes = match self.body {
-            Body::Nothing => 0,
-            Body::Bytes(bytes) => bytes.len() as u64,
-            Body::File { from, size, .. } => size - from,
-        };
-        SLOW_REGISTRY + Duration::from_secs(bytes / SLOW_LINE)
-    }
-
-    fn build(&self, client: &Client, authorization: Option<String>) -> Result<RequestBuilder, RegistryError> {
-        let mut request = client.request(self.method.clone(), self.url.clone());
-        for (name, value) in &self.headers {
-            request = request.header(*name, value);
-        }
-        if let Some(authorization) = authorization {
-            request = request.header(AUTHORIZATION, authorization);
-        }
-        if self.redirects == Redirects::Tell {
-            request = request.timeout(self.longest());
-        }
-        Ok(match self.body {
-            Body::Nothing if matches!(self.method, Method::GET | Method::HEAD) => request,
-            Body::Nothing => request.header(CONTENT_LENGTH, 0),
-            Body::Bytes(bytes) => request.body(bytes.to_vec()),
-            Body::File { path, from, size } => {
-                let mut file = std::fs::File::open(path).map_err(failed("read", path))?;
-                std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(from)).map_err(failed("read", path))?;
-                request.header(CONTENT_LENGTH, size - from).body(tokio::fs::File::from_std(file))
-            }
-        })
-    }
 }
 
 impl Host {

@@ -16,8 +16,16 @@ async fn send(
     script: impl Fn(&Request, usize) -> Option<Reply> + Send + Sync + 'static,
     sibling: Option<&str>,
 ) -> (Result<Sent, Failure>, Odd) {
+    send_of(SIZE, script, sibling).await
+}
+
+async fn send_of(
+    size: usize,
+    script: impl Fn(&Request, usize) -> Option<Reply> + Send + Sync + 'static,
+    sibling: Option<&str>,
+) -> (Result<Sent, Failure>, Odd) {
     let folder = tempfile::tempdir().unwrap();
-    let (bytes, digest) = noise(SIZE);
+    let (bytes, digest) = noise(size);
     let path = folder.path().join("blob");
     std::fs::write(&path, bytes).unwrap();
     let server = Odd::new(script).await;
@@ -55,6 +63,40 @@ async fn a_blob_is_looked_for_sent_and_closed() {
     assert_eq!(story(&server), ["HEAD /v2/a/b/blobs/D", &format!("POST {UPLOAD}"), "PATCH /u?s=1", put]);
     assert_eq!(bodies(&server, "PATCH"), [noise(SIZE).0]);
     assert_eq!(server.seen()[2].header("content-range"), "0-199999");
+}
+
+#[tokio::test]
+async fn a_small_blob_goes_with_the_end_of_its_upload() {
+    let answers = |request: &Request, before| match (request.method.as_str(), before) {
+        ("POST", _) => Some(begun()),
+        ("PUT", 0) => Some(reply(503)),
+        ("PUT", _) => Some(reply(201)),
+        _ => None,
+    };
+    for size in [0, 2, 100_000] {
+        let (sent, server) = send_of(size, answers, None).await;
+        assert_eq!(sent.unwrap(), Sent::Uploaded);
+        // Each attempt has all of it.
+        let (bytes, digest) = noise(size);
+        assert_eq!(bodies(&server, "PUT"), [bytes.clone(), bytes]);
+        let put = format!("PUT /u?s=1&digest={}", digest.as_str().replace(':', "%3A"));
+        let story = [format!("HEAD /v2/a/b/blobs/{digest}"), format!("POST {UPLOAD}"), put];
+        assert_eq!(server.lines(), [story.clone(), story].concat());
+    }
+}
+
+#[tokio::test]
+async fn a_blob_of_many_pieces_comes_whole() {
+    let size = 5_000_000;
+    let answers = |request: &Request, _| match request.method.as_str() {
+        "POST" => Some(begun()),
+        "PATCH" => Some(reply(202).with("Location", "/u?s=2")),
+        "PUT" => Some(reply(201)),
+        _ => None,
+    };
+    let (sent, server) = send_of(size, answers, None).await;
+    assert_eq!(sent.unwrap(), Sent::Uploaded);
+    assert!(bodies(&server, "PATCH") == [noise(size).0]);
 }
 
 #[tokio::test]
