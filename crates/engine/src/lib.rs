@@ -10,7 +10,7 @@
 //! import.rs    images that others made -> bases
 //! run.rs       artifacts that run
 //! world.rs     what a Dockerfile names of the world outside
-//! exchange.rs  images to registries and from them
+//! exchange/    images to registries and from them
 //! catalog.rs   what there is: bases and artifacts, found by what people type
 //! collect.rs   gc, and the sweep at start
 //! inventory.rs what is in images, how they came about, what differs

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use till_core::model::manifest::{Content, Document};
+use till_core::model::manifest::{Content, Descriptor, Document};
 use till_core::model::{ImageName, Reference};
 use till_core::port::{Fetched, Fetcher, Published, Registry, Sent};
 use till_core::{Digest, Failure, Fault, ManifestDigest};
@@ -38,6 +38,11 @@ impl Shelf {
     /// From now on a blob is other bytes than its digest says.
     pub fn spoil(&self, blob: &Digest) {
         self.blobs.lock().unwrap().insert(blob.clone(), b"spoilt".to_vec());
+    }
+
+    /// A blob is gone, whatever names it.
+    pub fn lose(&self, blob: &Digest) {
+        self.blobs.lock().unwrap().remove(blob);
     }
 
     /// Puts a document there, under a reference and its digest.
@@ -97,6 +102,32 @@ impl Registry for Shelf {
 
     async fn document(&self, wanted: &Reference) -> Result<Option<Document>, Failure> {
         Ok(self.documents.lock().unwrap().get(&key(wanted)).cloned())
+    }
+
+    async fn document_there(&self, wanted: &Reference) -> Result<Option<Document>, Failure> {
+        self.note(format!("get {}", key(wanted)));
+        self.document(wanted).await
+    }
+
+    async fn digest_there(&self, wanted: &Reference) -> Result<Option<ManifestDigest>, Failure> {
+        Ok(self.document(wanted).await?.map(|document| document.digest))
+    }
+
+    async fn referrers_there(&self, subject: &Reference) -> Result<Option<Vec<Descriptor>>, Failure> {
+        let wanted = subject.digest.as_deref();
+        let belongs = |document: &&Document| match Content::of(document).unwrap() {
+            Content::Image { subject: Some(found), .. } => Some(&found.digest) == wanted,
+            _ => false,
+        };
+        let documents = self.documents.lock().unwrap();
+        let entries = documents.values().filter(belongs).map(|document| Descriptor {
+            media_type: document.media_type.clone(),
+            digest: document.digest.0.clone(),
+            size: document.bytes.len() as u64,
+            platform: None,
+            rest: BTreeMap::new(),
+        });
+        Ok(self.knows_subjects.then(|| entries.collect()))
     }
 
     async fn fetch(&self, _: &Reference, blob: &Digest, _: u64, into: &Path) -> Result<(), Failure> {

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use async_trait::async_trait;
 
-use crate::digest::Digest;
+use crate::digest::{Digest, ManifestDigest};
 use crate::fault::Failure;
-use crate::model::manifest::Document;
+use crate::model::manifest::{Descriptor, Document};
 use crate::model::reference::{ImageName, Reference};
 
 /// The largest manifest or index; registries themselves take no larger ones than a few MiB.
@@ -24,6 +24,16 @@ pub trait Registry: Send + Sync {
     /// Gets a blob of a repository. What `into` holds already is the beginning of it from an earlier attempt, and not asked
     /// for again; after a failure it holds what came. Afterwards it holds exactly what the digest says.
     async fn fetch(&self, repository: &Reference, blob: &Digest, size: u64, into: &Path) -> Result<(), Failure>;
+
+    /// The same, of the place to which is pushed: no mirror answers for it.
+    async fn document_there(&self, wanted: &Reference) -> Result<Option<Document>, Failure>;
+
+    /// The digest of what has that name at the place to which is pushed; none: nothing has, or the registry does not say.
+    async fn digest_there(&self, wanted: &Reference) -> Result<Option<ManifestDigest>, Failure>;
+
+    /// What the place to which is pushed lists as belonging to a manifest, perhaps not all of it; none: it keeps no such
+    /// list.
+    async fn referrers_there(&self, subject: &Reference) -> Result<Option<Vec<Descriptor>>, Failure>;
 
     /// Puts a blob into a repository, unless it is there; `sibling` is another repository of the same registry that may
     /// have it.

@@ -1,5 +1,7 @@
 //! Images to a registry and from it: what is asked for, what is chosen, what stays.
 
+use std::sync::Arc;
+
 use till_core::model::manifest::{DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, architecture};
 use till_core::{DiffId, Digest, Fault, ManifestDigest};
 use till_engine::{PullTraffic, PushTraffic, PushWish};
@@ -57,7 +59,7 @@ async fn what_is_there_is_not_sent_and_what_is_pushed_is_pulled() {
     house.shelf.deeds();
     let second = house.engine.push(&push("app", AT)).await.unwrap();
     assert_eq!(second.blobs, PushTraffic { skipped: count, ..PushTraffic::default() });
-    assert_eq!(house.shelf.deeds(), [format!("publish {AT}")]);
+    assert!(house.shelf.deeds().is_empty());
     let sibling = PushWish { sibling: Some("team/other".to_owned()), ..push("app", "example.org/team/two:1") };
     assert_eq!(house.engine.push(&sibling).await.unwrap().blobs.mounted, count);
     // What is here is not asked for; what `gc` took is.
@@ -150,23 +152,85 @@ async fn other_compression_is_another_manifest_of_the_same_content() {
     assert!(house.shelf.text("example.org/bases/base:latest").is_some());
 }
 
+/// The manifest of a signature, in the store of a house. All have the same config.
+fn signature(house: &House, text: &str, subject: &Digest) -> ManifestDigest {
+    let store = &house.engine.store;
+    let blob = |text: &str| {
+        format!(r#"{{"mediaType":"x","digest":"{}","size":{}}}"#, store.put(text.as_bytes()).unwrap(), text.len())
+    };
+    let (config, layer) = (blob("{}"), blob(text));
+    let subject = format!(r#"{{"mediaType":"{OCI_MANIFEST}","digest":"{subject}","size":1}}"#);
+    let manifest = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{OCI_MANIFEST}","artifactType":"application/x-signature","config":{config},"layers":[{layer}],"subject":{subject},"annotations":{{"of":"{text}"}}}}"#
+    );
+    ManifestDigest(store.put(manifest.as_bytes()).unwrap())
+}
+
+#[tokio::test]
+async fn documents_go_once_and_are_entered_in_one_list_for_all_of_them() {
+    for knows in [false, true] {
+        let mut house = House::with_base().await;
+        let mut shelf = Shelf::default();
+        shelf.knows_subjects = knows;
+        let shelf = Arc::new(shelf);
+        house.engine.registry = shelf.clone();
+        house.prepare(&wish(&[("main.c", "main")])).await.unwrap();
+        let image = house.engine.artifact("app").await.unwrap().image;
+        let parts = image.layers.len() as u64 + 1;
+        let [one, two, three] = ["one", "two", "three"].map(|text| signature(&house, text, &image.manifest));
+        let list = format!("example.org/team/app:sha256-{}", image.manifest.hex());
+        // What goes, all but blobs: their number is known.
+        let push = async |referrers: &[&ManifestDigest]| {
+            let referrers = referrers.iter().map(|referrer| (*referrer).clone()).collect();
+            let pushed = house.engine.push(&PushWish { referrers, ..push("app", AT) }).await.unwrap();
+            let deeds = shelf.deeds().into_iter().filter(|deed| !deed.starts_with("send ")).collect::<Vec<_>>();
+            (pushed.blobs.sent, pushed.blobs.skipped, deeds)
+        };
+        let publish = |digest: &ManifestDigest| format!("publish example.org/team/app@{digest}");
+        let with_list = |mut deeds: Vec<String>, times: usize, written: bool| {
+            if !knows {
+                deeds.extend(std::iter::repeat_n(format!("get {list}"), times));
+                deeds.extend(written.then(|| format!("publish {list}")));
+            }
+            deeds.sort();
+            deeds
+        };
+        let all = with_list(vec![format!("publish {AT}"), publish(&one), publish(&two)], 1, true);
+        assert_eq!(push(&[&one, &two]).await, (parts + 3, 0, all));
+        assert_eq!(push(&[&one, &two]).await, (0, parts + 3, with_list(Vec::new(), 1, false)));
+        let more = with_list(vec![publish(&three)], 2, true);
+        assert_eq!(push(&[&one, &two, &three]).await, (1, parts + 3, more));
+        assert_eq!(push(&[&three]).await, (0, parts + 2, with_list(Vec::new(), 1, false)));
+        assert_eq!(push(&[]).await, (0, parts, Vec::new()));
+        let listed = shelf.text(&list).unwrap_or_default();
+        for digest in [&one, &two, &three] {
+            assert_eq!(listed.matches(digest.as_str()).count(), usize::from(!knows), "{listed}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn under_another_name_everything_is_asked_for_and_what_is_missing_sent() {
+    let house = House::with_base().await;
+    house.prepare(&wish(&[("main.c", "main")])).await.unwrap();
+    let image = house.engine.artifact("app").await.unwrap().image;
+    house.engine.push(&push("app", AT)).await.unwrap();
+    let lost = &image.layers[0].blob;
+    house.shelf.lose(lost);
+    // A manifest that is there is believed to be whole.
+    assert_eq!(house.engine.push(&push("app", AT)).await.unwrap().blobs.sent, 0);
+    house.shelf.deeds();
+    let other = "example.org/team/app:2";
+    assert_eq!(house.engine.push(&push("app", other)).await.unwrap().blobs.sent, 1);
+    assert_eq!(house.shelf.deeds(), [format!("publish {other}"), format!("send {lost}")]);
+}
+
 #[tokio::test]
 async fn a_referrer_is_found_in_registries_that_do_not_know_of_subjects() {
     let house = House::with_base().await;
     house.prepare(&wish(&[("main.c", "main")])).await.unwrap();
     let subject = house.engine.artifact("app").await.unwrap().image.manifest;
-    let signature = |text: &str, subject: &Digest| {
-        let store = &house.engine.store;
-        let blob = |text: &str| {
-            format!(r#"{{"mediaType":"x","digest":"{}","size":{}}}"#, store.put(text.as_bytes()).unwrap(), text.len())
-        };
-        let (config, layer) = (blob("{}"), blob(text));
-        let subject = format!(r#"{{"mediaType":"{OCI_MANIFEST}","digest":"{subject}","size":1}}"#);
-        let manifest = format!(
-            r#"{{"schemaVersion":2,"mediaType":"{OCI_MANIFEST}","artifactType":"application/x-signature","config":{config},"layers":[{layer}],"subject":{subject},"annotations":{{"of":"{text}"}}}}"#
-        );
-        ManifestDigest(store.put(manifest.as_bytes()).unwrap())
-    };
+    let signature = |text: &str, subject: &Digest| signature(&house, text, subject);
     let (one, two) = (signature("one", &subject), signature("two", &subject));
     for referrers in [vec![one.clone()], vec![one.clone(), two.clone()]] {
         house.engine.push(&PushWish { referrers, ..push("app", AT) }).await.unwrap();
@@ -177,7 +241,8 @@ async fn a_referrer_is_found_in_registries_that_do_not_know_of_subjects() {
     {
         assert_eq!(list.matches(part).count(), count, "{part} in {list}");
     }
+    house.shelf.deeds();
     let alien = signature("alien", &Digest::of(b"other"));
     let refused = house.engine.push(&PushWish { referrers: vec![alien], ..push("app", AT) }).await.unwrap_err();
-    assert_eq!(refused.fault, Fault::Caller);
+    assert_eq!((refused.fault, house.shelf.deeds()), (Fault::Caller, Vec::new()));
 }

@@ -8,6 +8,7 @@
 //! challenge.rs     what a registry wants to see of us
 //! ask.rs           one request, and what is sent with it
 //! session.rs       requests: authorisation, patience
+//! there.rs         what a place has already
 //! pull.rs          manifests and blobs that come
 //! push.rs          blobs and manifests that go
 //! ```
@@ -21,6 +22,7 @@ mod error;
 mod pull;
 mod push;
 mod session;
+mod there;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -28,10 +30,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use reqwest::{Client, StatusCode, Url};
-use till_core::model::manifest::Document;
+use till_core::model::manifest::{Descriptor, Document};
 use till_core::model::{ImageName, Reference};
 use till_core::port::{Published, Registry, Sent};
-use till_core::{Digest, Failure};
+use till_core::{Digest, Failure, ManifestDigest};
 
 use crate::http::{self, Patience, Redirects, Route, Trust};
 use conf::{Conf, Place, Way};
@@ -204,6 +206,18 @@ impl Registry for Registries {
             }
         }
         last.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    async fn document_there(&self, wanted: &Reference) -> Result<Option<Document>, Failure> {
+        Ok(pull::document(&self.to(wanted, None).await?, &wanted.wanted(), self.patience).await?)
+    }
+
+    async fn digest_there(&self, wanted: &Reference) -> Result<Option<ManifestDigest>, Failure> {
+        Ok(there::digest(&self.to(wanted, None).await?, &wanted.wanted()).await)
+    }
+
+    async fn referrers_there(&self, subject: &Reference) -> Result<Option<Vec<Descriptor>>, Failure> {
+        Ok(there::referrers(&self.to(subject, None).await?, &subject.wanted()).await)
     }
 
     async fn send(

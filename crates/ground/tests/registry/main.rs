@@ -5,6 +5,7 @@
 //! odd.rs       a server of our own that breaks connections, lies and never ends
 //! scripts.rs   what happens then, to what comes
 //! uploads.rs   what happens then, to what goes
+//! there.rs     what is asked before anything goes
 //! known.rs     how often configuration and credentials are read
 //! web.rs       files of the web
 //! ```
@@ -14,6 +15,7 @@ mod known;
 mod odd;
 mod real;
 mod scripts;
+mod there;
 mod uploads;
 mod web;
 

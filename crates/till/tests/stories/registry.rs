@@ -58,7 +58,16 @@ fn skopeo_reads_what_is_pushed_and_nothing_is_sent_twice() {
         assert_eq!((&label["app"], &label["plan"]), (&built["app"], &built["plan"]));
         let layout = format!("oci:{}:x", registry.folder.path().join(compression).display());
         skopeo(&["copy", "--quiet", "--src-tls-verify=false", &format!("docker://{at}"), &layout]);
+        registry.requests();
         let again = push("push-skopeo", &at, &["--compression", compression]);
+        // Whether the image is there, and of what goes with it the list, which this registry leaves to its clients.
+        let (name, digest) = (format!("/v2/team/app-{compression}"), pushed["digest"].as_str().unwrap());
+        let mut asked = vec![format!("HEAD {name}/manifests/1")];
+        if compression == "keep" {
+            asked.push(format!("GET {name}/referrers/{digest}"));
+            asked.push(format!("GET {name}/manifests/{}", digest.replace(':', "-")));
+        }
+        assert_eq!(registry.requests(), asked);
         assert_eq!((&again["blobs"]["sent"], &again["blobs"]["skipped"]), (&0.into(), &count.into()));
         assert_eq!((&again["digest"], &again["blobs"]["bytes"]), (&pushed["digest"], &0.into()));
     }
