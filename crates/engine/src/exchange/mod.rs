@@ -28,8 +28,11 @@ use crate::lock::{self, Lock, Sharing};
 
 /// The folder of what has not come whole.
 pub(crate) const PARTIAL: &str = "partial";
-/// Blobs under way at once: more do not make one connection's network faster, and burden small registries.
-const PARALLEL: usize = 4;
+/// Blobs under way at once: four large ones (more do not make one connection's network faster, and burden small registries),
+/// or twice as many small ones, of whose time most is spent in waiting for answers. A large one takes two of these shares.
+const SHARES: usize = 8;
+/// From how many bytes on a blob is a large one.
+const LARGE: u64 = 1 << 20;
 /// Indexes in indexes; nobody makes more than one.
 const MAX_DEPTH: usize = 3;
 /// The largest image that is received, compressed. Larger ones are a mistake, or an attack on the disk.
@@ -82,7 +85,7 @@ impl Engine {
                 continue;
             }
             let (engine, repository) = (self.clone(), reference.clone());
-            jobs.push(async move { engine.receive(&repository, &part).await });
+            jobs.push((part.size, async move { engine.receive(&repository, &part).await }));
         }
         for bytes in together(jobs).await? {
             blobs.received += 1;
@@ -165,16 +168,16 @@ fn other_machine(what: &Reference, known: &str) -> Failure {
     Failure::new(Fault::Caller, text).hint(format!("there is: {known}"))
 }
 
-/// Does several things, a few of them at once. The first failure ends all.
+/// Does several things, each of which moves that many bytes, a few of them at once. The first failure ends all.
 async fn together<T: Send + 'static>(
-    jobs: Vec<impl Future<Output = Result<T, Failure>> + Send + 'static>,
+    jobs: Vec<(u64, impl Future<Output = Result<T, Failure>> + Send + 'static)>,
 ) -> Result<Vec<T>, Failure> {
-    let permits = Arc::new(Semaphore::new(PARALLEL));
+    let shares = Arc::new(Semaphore::new(SHARES));
     let mut running = JoinSet::new();
-    for job in jobs {
-        let permits = Arc::clone(&permits);
+    for (bytes, job) in jobs {
+        let shares = Arc::clone(&shares);
         running.spawn(async move {
-            let _permit = permits.acquire().await;
+            let _shares = shares.acquire_many(if bytes < LARGE { 1 } else { 2 }).await;
             job.await
         });
     }

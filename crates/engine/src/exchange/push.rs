@@ -186,7 +186,10 @@ impl Engine {
         let Going { mut traffic, parts, .. } = going;
         let job = |part: Part| {
             let (registry, to) = (Arc::clone(&self.registry), to.clone());
-            async move { Ok((registry.send(&to, &part.digest, &part.path, part.sibling.as_deref()).await?, part.size)) }
+            let send = async move {
+                Ok((registry.send(&to, &part.digest, &part.path, part.sibling.as_deref()).await?, part.size))
+            };
+            (part.size, send)
         };
         for (sent, size) in together(parts.into_iter().map(job).collect()).await? {
             match sent {
@@ -207,10 +210,12 @@ impl Engine {
         let job = |document: &Document| {
             let (registry, at, document) =
                 (Arc::clone(&self.registry), to.at_digest(&document.digest), document.clone());
-            async move {
+            let bytes = document.bytes.len() as u64;
+            let publish = async move {
                 let published = registry.publish(&at, &document).await?;
                 Ok(published.subject.is_none().then_some(document.digest))
-            }
+            };
+            (bytes, publish)
         };
         let unlisted = together(documents.iter().map(job).collect()).await?.into_iter().flatten();
         let unlisted = unlisted.collect::<BTreeSet<_>>();
