@@ -10,7 +10,7 @@ use till_core::port::{Fetched, Fetcher};
 use till_core::words::percent_decoded;
 use till_core::{Blame, Digest, Failure, Fault};
 
-use crate::http::{self, Patience, Redirects, Trust};
+use crate::http::{self, Broken, Patience, Trust};
 
 /// The longest file name.
 const MAX_NAME: usize = 255;
@@ -82,11 +82,11 @@ impl Web {
     async fn once(&self, address: &Url, limit: u64, into: &Path) -> Result<Fetched, (Wait, FetchError)> {
         // Without name, password and query: they may be secrets.
         let shown = || format!("{}{}", address.origin().ascii_serialization(), address.path());
-        let broken = |error| (None, FetchError::Connection { url: shown(), why: http::why(error) });
+        let broken = |error: Broken| (None, FetchError::Connection { url: shown(), why: http::why(error) });
         let large = || (None, FetchError::TooLarge { url: shown(), limit });
         let write = |source| (None, FetchError::Write { path: into.display().to_string(), source });
-        let client = http::client(Trust::System, Redirects::Follow, http::route(address)).map_err(broken)?;
-        let mut response = client.get(address.clone()).send().await.map_err(broken)?;
+        let client = http::client(Trust::System, http::route(address)).map_err(broken)?;
+        let mut response = http::ask(&client, client.get(address.clone())).await.map_err(broken)?;
         if !response.status().is_success() {
             let status = response.status().as_u16();
             return Err((http::retry_after(&response), FetchError::Refused { url: shown(), status }));
@@ -96,13 +96,13 @@ impl Web {
         }
         let mut file = std::fs::File::create(into).map_err(write)?;
         let (mut hash, mut size) = (Sha256::new(), 0);
-        while let Some(chunk) = response.chunk().await.map_err(broken)? {
-            size += chunk.len() as u64;
+        while let Some(piece) = http::piece(&mut response).await.map_err(broken)? {
+            size += piece.as_ref().len() as u64;
             if size > limit {
                 return Err(large());
             }
-            file.write_all(&chunk).map_err(write)?;
-            hash.update(&chunk);
+            file.write_all(piece.as_ref()).map_err(write)?;
+            hash.update(piece.as_ref());
         }
         Ok(Fetched {
             name: name(&response, address),

@@ -6,8 +6,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, Method, Request, RequestBuilder, Response, StatusCode, Url};
 
 use crate::tls;
 
@@ -29,15 +30,6 @@ pub(crate) enum Trust {
     Anyone,
 }
 
-/// What a client does when it is sent elsewhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Redirects {
-    /// It goes there, without credentials if it is another host; from https only to https.
-    Follow,
-    /// It says so.
-    Tell,
-}
-
 /// Which way connections go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Route {
@@ -47,41 +39,92 @@ pub(crate) enum Route {
     Direct,
 }
 
-/// A client.
-pub(crate) fn client(trust: Trust, redirects: Redirects, route: Route) -> Result<Client, reqwest::Error> {
+/// Why there is no answer, or no end of one.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Broken {
+    #[error(transparent)]
+    Http(#[from] reqwest::Error),
+    #[error("nothing came for {} seconds", SILENCE.as_secs())]
+    Silence,
+    #[error("more than {REDIRECTS} redirects")]
+    Redirects,
+    #[error("sent from https to http")]
+    Weaker,
+}
+
+/// A client, for reading ([`ask`]) and writing: so both have the same connections. It follows no redirect by itself, for who
+/// writes wants to be told; and it does not mind silence, for a server is silent as long as it is sent something: who
+/// writes has to say itself how long that may be.
+pub(crate) fn client(trust: Trust, route: Route) -> Result<Client, Broken> {
     tls::provide();
     let builder = Client::builder()
         .user_agent(concat!("till/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT)
-        .tcp_user_timeout(SILENCE);
+        .tcp_user_timeout(SILENCE)
+        .redirect(Policy::none());
     let builder = match trust {
         Trust::System => builder.tls_backend_preconfigured(tls::system()),
         Trust::Anyone => builder.tls_danger_accept_invalid_certs(true),
     };
-    // A server is silent as long as it is sent something: who writes has to say itself how long that may be.
-    let builder = match redirects {
-        Redirects::Follow => builder.redirect(policy()).read_timeout(SILENCE),
-        Redirects::Tell => builder.redirect(Policy::none()),
-    };
-    match route {
+    let builder = match route {
         Route::Usual => builder,
         Route::Direct => builder.no_proxy(),
-    }
-    .build()
+    };
+    Ok(builder.build()?)
 }
 
-fn policy() -> Policy {
-    Policy::custom(|attempt| {
-        let before = attempt.previous();
-        let weaker = before.last().is_some_and(|url| url.scheme() == "https") && attempt.url().scheme() != "https";
-        if before.len() > REDIRECTS {
-            attempt.error(format!("more than {REDIRECTS} redirects"))
-        } else if weaker {
-            attempt.error("sent from https to http")
-        } else {
-            attempt.follow()
+/// Reads: asks, and goes where it is sent, without credentials if it is another host, and with nothing that is posted; from
+/// https only to https.
+pub(crate) async fn ask(client: &Client, request: RequestBuilder) -> Result<Response, Broken> {
+    let mut request = request.build()?;
+    for _ in 0..=REDIRECTS {
+        let again = request.try_clone();
+        let response = timely(client.execute(request)).await?;
+        let (Some(url), Some(next)) = (elsewhere(&response), again) else {
+            return Ok(response);
+        };
+        if response.url().scheme() == "https" && url.scheme() != "https" {
+            return Err(Broken::Weaker);
         }
-    })
+        // What is posted is a token, and for nobody else.
+        if next.method() == Method::POST && response.url().origin() != url.origin() {
+            return Ok(response);
+        }
+        request = redirected(next, url, response.status());
+    }
+    Err(Broken::Redirects)
+}
+
+/// The next piece of an answer.
+pub(crate) async fn piece(response: &mut Response) -> Result<Option<impl AsRef<[u8]>>, Broken> {
+    timely(response.chunk()).await
+}
+
+/// What is being waited for, unless the server says nothing for too long.
+async fn timely<T>(wait: impl Future<Output = Result<T, reqwest::Error>>) -> Result<T, Broken> {
+    Ok(tokio::time::timeout(SILENCE, wait).await.map_err(|_| Broken::Silence)??)
+}
+
+/// Where an answer sends us.
+fn elsewhere(response: &Response) -> Option<Url> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    response.url().join(header(response, "location")?).ok()
+}
+
+/// A request that is sent elsewhere. As everywhere, only some answers let what was posted be posted again.
+fn redirected(mut request: Request, to: Url, by: StatusCode) -> Request {
+    if request.url().origin() != to.origin() {
+        request.headers_mut().remove(AUTHORIZATION);
+    }
+    if request.method() == Method::POST && !matches!(by.as_u16(), 307 | 308) {
+        *request.method_mut() = Method::GET;
+        *request.body_mut() = None;
+        request.headers_mut().remove(CONTENT_TYPE);
+    }
+    *request.url_mut() = to;
+    request
 }
 
 /// Whether an address is this machine itself.
@@ -139,8 +182,11 @@ pub(crate) fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> 
 }
 
 /// Why something failed, on one line; without the address, whose query may be a secret.
-pub(crate) fn why(error: reqwest::Error) -> String {
-    let error = error.without_url();
+pub(crate) fn why(error: impl Into<Broken>) -> String {
+    let error = match error.into() {
+        Broken::Http(error) => error.without_url(),
+        error => return error.to_string(),
+    };
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(&error);
     while let Some(error) = cause {
@@ -172,6 +218,28 @@ mod tests {
             ("10.0.0.1", false),
         ] {
             assert_eq!(is_loopback(host), loopback, "{host}");
+        }
+    }
+
+    #[test]
+    fn what_is_sent_elsewhere_takes_no_secret_along_and_is_posted_again_only_where_that_is_wanted() {
+        let client = Client::builder().tls_backend_preconfigured(tls::system()).build().unwrap();
+        let ask = |method: Method| {
+            let request = client.request(method, "https://example.org/a").header(AUTHORIZATION, "secret");
+            request.header(CONTENT_TYPE, "text/plain").body("secret").build().unwrap()
+        };
+        for (method, to, by, expected, authorised, body) in [
+            (Method::GET, "https://example.org/b", 302, Method::GET, true, true),
+            (Method::HEAD, "https://example.org:444/b", 307, Method::HEAD, false, true),
+            (Method::GET, "https://other.example.org/b", 307, Method::GET, false, true),
+            (Method::GET, "http://example.org/b", 301, Method::GET, false, true),
+            (Method::POST, "https://example.org/b", 303, Method::GET, true, false),
+            (Method::POST, "https://example.org/b", 308, Method::POST, true, true),
+        ] {
+            let by = StatusCode::from_u16(by).unwrap();
+            let request = redirected(ask(method), to.parse().unwrap(), by);
+            let has = (request.headers().contains_key(AUTHORIZATION), request.body().is_some());
+            assert_eq!((request.url().as_str(), request.method(), has), (to, &expected, (authorised, body)), "{by}");
         }
     }
 }

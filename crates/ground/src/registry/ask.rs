@@ -11,7 +11,6 @@ use reqwest::{Client, Method, RequestBuilder, Url};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::error::{RegistryError, failed};
-use crate::http::Redirects;
 
 /// How long a registry may think about what it got.
 const SLOW_REGISTRY: Duration = Duration::from_secs(300);
@@ -30,7 +29,16 @@ pub(super) struct Ask<'a> {
     pub(super) url: Url,
     pub(super) headers: Vec<(&'static str, String)>,
     pub(super) body: Body<'a>,
-    pub(super) redirects: Redirects,
+    pub(super) purpose: Purpose,
+}
+
+/// What a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// It goes wherever it is sent, and waits as long as something comes.
+    Read,
+    /// It goes nowhere else, and waits as long as what it brings needs.
+    Write,
 }
 
 /// What is sent with it.
@@ -49,12 +57,12 @@ pub(super) enum Body<'a> {
 impl<'a> Ask<'a> {
     /// A request that reads.
     pub(super) fn reading(deed: &'a str, method: Method, url: Url) -> Self {
-        Self { deed, method, url, headers: Vec::new(), body: Body::Nothing, redirects: Redirects::Follow }
+        Self { deed, method, url, headers: Vec::new(), body: Body::Nothing, purpose: Purpose::Read }
     }
 
     /// A request that writes.
     pub(super) fn writing(deed: &'a str, method: Method, url: Url, body: Body<'a>) -> Self {
-        Self { deed, method, url, headers: Vec::new(), body, redirects: Redirects::Tell }
+        Self { deed, method, url, headers: Vec::new(), body, purpose: Purpose::Write }
     }
 
     #[must_use]
@@ -85,7 +93,7 @@ impl<'a> Ask<'a> {
         if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
-        if self.redirects == Redirects::Tell {
+        if self.purpose == Purpose::Write {
             request = request.timeout(self.longest());
         }
         Ok(match self.body {

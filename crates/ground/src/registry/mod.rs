@@ -35,7 +35,7 @@ use till_core::model::{ImageName, Reference};
 use till_core::port::{Published, Registry, Sent};
 use till_core::{Digest, Failure, ManifestDigest};
 
-use crate::http::{self, Patience, Redirects, Route, Trust};
+use crate::http::{self, Broken, Patience, Route, Trust};
 use conf::{Conf, Place, Way};
 pub use credentials::auth_files;
 pub use error::RegistryError;
@@ -45,8 +45,6 @@ use session::{Host, Session};
 const PULL: &str = "pull";
 const PUSH: &str = "pull,push";
 
-type Kind = (Trust, Redirects, Route);
-
 /// All registries.
 #[derive(Debug)]
 pub struct Registries {
@@ -55,7 +53,7 @@ pub struct Registries {
     conf: OnceLock<Conf>,
     auth_files: Vec<PathBuf>,
     patience: Patience,
-    clients: Mutex<HashMap<Kind, Client>>,
+    clients: Mutex<HashMap<(Trust, Route), Client>>,
     /// By host, and whether it may be insecure.
     hosts: tokio::sync::Mutex<HashMap<(String, bool), Arc<Host>>>,
 }
@@ -68,17 +66,17 @@ impl Registries {
         Self { folder: folder.to_owned(), conf: OnceLock::new(), auth_files, patience, clients, hosts }
     }
 
-    fn client(&self, trust: Trust, redirects: Redirects, route: Route) -> Result<Client, RegistryError> {
+    fn client(&self, trust: Trust, route: Route) -> Result<Client, RegistryError> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&(trust, redirects, route)) {
+        if let Some(client) = clients.get(&(trust, route)) {
             return Ok(client.clone());
         }
-        let client = http::client(trust, redirects, route).map_err(|error| RegistryError::Connection {
+        let client = http::client(trust, route).map_err(|error| RegistryError::Connection {
             deed: "make a client".to_owned(),
             host: "any".to_owned(),
             why: http::why(error),
         })?;
-        clients.insert((trust, redirects, route), client.clone());
+        clients.insert((trust, route), client.clone());
         Ok(client)
     }
 
@@ -130,10 +128,10 @@ impl Registries {
         })?;
         let trust = if place.insecure { Trust::Anyone } else { Trust::System };
         let route = http::route(&url);
-        let client = self.client(trust, Redirects::Follow, route)?;
+        let client = self.client(trust, route)?;
         let mut attempt = 0;
         loop {
-            let (wait, error) = match client.get(url.clone()).send().await {
+            let (wait, error) = match http::ask(&client, client.get(url.clone())).await {
                 Ok(response) if matches!(response.status(), StatusCode::OK | StatusCode::UNAUTHORIZED) => {
                     let challenge = session::challenge(&response);
                     return Ok(Host::new(url, trust, route, challenge));
@@ -152,7 +150,7 @@ impl Registries {
                     (http::retry_after(&response), refused)
                 }
                 Err(error) => {
-                    let refused = error.is_connect();
+                    let refused = matches!(&error, Broken::Http(error) if error.is_connect());
                     let host = place.host.clone();
                     let error = RegistryError::Connection { deed: deed(), host, why: http::why(error) };
                     if refused {

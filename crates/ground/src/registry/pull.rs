@@ -44,7 +44,10 @@ async fn document_once(session: &Session<'_>, deed: &str, wanted: &str) -> Resul
     let response = session.patiently(&ask.header("Accept", MANIFEST_TYPES.join(", "))).await?;
     match response.status() {
         StatusCode::OK => {}
-        StatusCode::NOT_FOUND => return Ok(None),
+        StatusCode::NOT_FOUND => {
+            session.pass_over(response).await;
+            return Ok(None);
+        }
         _ => return Err(session.refused(deed, response).await),
     }
     let of = |name: &str| http::header(&response, name).map(str::to_owned);
@@ -182,12 +185,13 @@ async fn part(
         }
         _ => return Err(session.refused(deed, response).await),
     }
-    while let Some(chunk) = response.chunk().await.map_err(|error| session.broken(deed, error))? {
-        if partial.size + chunk.len() as u64 > size {
+    while let Some(piece) = http::piece(&mut response).await.map_err(|error| session.broken(deed, error))? {
+        let piece = piece.as_ref();
+        if partial.size + piece.len() as u64 > size {
             let what = format!("the blob {digest}");
             return Err(RegistryError::Size { host: session.host.name(), what, size });
         }
-        partial.add(&chunk)?;
+        partial.add(piece)?;
     }
     Ok(())
 }

@@ -10,13 +10,13 @@ use serde::Deserialize;
 use till_core::Digest;
 use tokio::sync::Mutex;
 
-use super::ask::Ask;
+use super::ask::{Ask, Purpose};
 use super::challenge::Challenge;
 use super::conf::Place;
 use super::credentials::{self, Credentials};
 use super::error::RegistryError;
 use super::{Registries, base64};
-use crate::http::{self, Redirects, Route, Trust};
+use crate::http::{self, Broken, Route, Trust};
 
 /// How much of an answer of few words is read: errors, tokens.
 const MAX_WORDS: u64 = 1 << 20;
@@ -94,11 +94,15 @@ impl<'a> Session<'a> {
     /// Asks once; a token that is out of date is renewed. Answers with whatever comes but a refusal to let us.
     pub(super) async fn once(&self, ask: &Ask<'_>) -> Result<Response, RegistryError> {
         let ours = ask.url.origin() == self.host.base.origin();
-        let client = self.registries.client(self.host.trust, ask.redirects, self.route(&ask.url))?;
+        let client = self.registries.client(self.host.trust, self.route(&ask.url))?;
         let mut authorization = if ours { self.authorization(ask.deed).await? } else { None };
         for renewed in [false, true] {
             let request = ask.build(&client, authorization.clone())?;
-            let response = request.send().await.map_err(|error| self.broken(ask.deed, error))?;
+            let response = match ask.purpose {
+                Purpose::Read => http::ask(&client, request).await,
+                Purpose::Write => request.send().await.map_err(Broken::from),
+            };
+            let response = response.map_err(|error| self.broken(ask.deed, error))?;
             // Only the registry itself may say what it wants of us: where it sends us nobody else gets a password.
             let by_it = response.url().origin() == self.host.base.origin();
             match response.status() {
@@ -194,7 +198,7 @@ impl<'a> Session<'a> {
         }
         let credentials = self.credentials().await?;
         let mut parameters: Vec<(&str, &str)> = service.map(|service| ("service", service)).into_iter().collect();
-        let client = self.registries.client(self.host.trust, Redirects::Follow, http::route(&url))?;
+        let client = self.registries.client(self.host.trust, http::route(&url))?;
         let request = if let Some(Credentials::Identity { token }) = &credentials {
             parameters.extend([("grant_type", "refresh_token"), ("refresh_token", token), ("client_id", "till")]);
             parameters.push(("scope", &self.scope));
@@ -213,7 +217,7 @@ impl<'a> Session<'a> {
         let mut attempt = 0;
         let response = loop {
             let again = request.try_clone().ok_or_else(|| self.nonsense(deed, "cannot ask twice"))?;
-            let (wait, error) = match again.send().await {
+            let (wait, error) = match http::ask(&client, again).await {
                 Ok(response) if http::is_passing(response.status()) => {
                     (http::retry_after(&response), self.refused(deed, response).await)
                 }
@@ -241,8 +245,8 @@ impl<'a> Session<'a> {
         limit: u64,
     ) -> Result<Vec<u8>, RegistryError> {
         let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.broken(deed, error))? {
-            bytes.extend_from_slice(&chunk);
+        while let Some(piece) = http::piece(&mut response).await.map_err(|error| self.broken(deed, error))? {
+            bytes.extend_from_slice(piece.as_ref());
             if bytes.len() as u64 > limit {
                 let what = format!("{what} is longer than allowed: it");
                 return Err(RegistryError::Size { host: self.host.name(), what, size: limit });
@@ -251,7 +255,12 @@ impl<'a> Session<'a> {
         Ok(bytes)
     }
 
-    pub(super) fn broken(&self, deed: &str, error: reqwest::Error) -> RegistryError {
+    /// Reads the words of an answer that nobody wants to know: so its connection can be used again.
+    pub(super) async fn pass_over(&self, response: Response) {
+        let _ = self.read("", "its answer", response, MAX_WORDS).await;
+    }
+
+    pub(super) fn broken(&self, deed: &str, error: Broken) -> RegistryError {
         RegistryError::Connection { deed: deed.to_owned(), host: self.host.name(), why: http::why(error) }
     }
 

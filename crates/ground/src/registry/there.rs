@@ -28,6 +28,7 @@ pub(super) async fn referrers(session: &Session<'_>, subject: &str) -> Option<Ve
     let ask = Ask::reading(&deed, Method::GET, session.url(&format!("referrers/{subject}")));
     let response = session.once(&ask.header("Accept", OCI_INDEX)).await.ok()?;
     if response.status() != StatusCode::OK {
+        session.pass_over(response).await;
         return None;
     }
     let bytes = session.read(&deed, "the list", response, MAX_DOCUMENT).await.ok()?;

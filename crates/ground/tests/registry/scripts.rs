@@ -240,6 +240,30 @@ async fn a_host_to_which_a_blob_is_redirected_cannot_ask_for_the_password() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_posted_goes_to_no_other_host() {
+    let thief = Odd::new(|_, _| Some(reply(200).body(br#"{"token":"t"}"#))).await;
+    for (to, seen) in [("/elsewhere".to_owned(), 2), (format!("http://{}/x", thief.address), 1)] {
+        let server = Odd::new(move |request, _| match request.path.as_str() {
+            "/token" => Some(reply(307).with("Location", &to)),
+            "/elsewhere" => Some(reply(200).body(br#"{"token":"t"}"#)),
+            _ if request.header("authorization") == "Bearer t" => (request.path != "/v2/").then(manifest),
+            _ => {
+                let challenge = format!(r#"Bearer realm="http://{}/token""#, request.header("host"));
+                Some(reply(401).with("WWW-Authenticate", &challenge))
+            }
+        })
+        .await;
+        let folder = tempfile::tempdir().unwrap();
+        let auth = format!(r#"{{"auths":{{"{}":{{"identitytoken":"secret"}}}}}}"#, server.address);
+        let found = registries(folder.path(), Some(&auth)).document(&server.at("a:1")).await;
+        let posted = server.seen().into_iter().filter(|request| request.method == "POST").collect::<Vec<_>>();
+        assert!(posted.iter().all(|request| String::from_utf8_lossy(&request.body).contains("refresh_token=secret")));
+        assert_eq!((found.is_ok(), posted.len()), (seen == 2, seen));
+    }
+    assert!(thief.seen().is_empty());
+}
+
+#[tokio::test]
 async fn without_the_right_password_nothing_comes() {
     let server = guarded(String::new()).await;
     let folder = tempfile::tempdir().unwrap();
