@@ -8,6 +8,7 @@
 //!
 //! It knows no references: who needs which blob is written down elsewhere.
 
+use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher as _, Hasher as _};
@@ -15,10 +16,12 @@ use std::io::{self, Read as _, Write};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest as _, Sha256};
-use till_core::{BlobDigest, Digest};
+use till_core::inventory::LayerScan;
+use till_core::{BlobDigest, DiffId, Digest};
 
 use crate::error::{ImageError, failed};
 
@@ -33,7 +36,11 @@ const MAX_WHOLE: u64 = 16 << 20;
 pub struct Store {
     root: PathBuf,
     staging: PathBuf,
+    seen: Arc<Mutex<VecDeque<(DiffId, LayerScan)>>>,
 }
+
+/// Of how many layers is remembered what was seen when they were packed: those of a preparation or two, until it is asked for.
+const SEEN: usize = 8;
 
 impl Store {
     /// The store at that place; makes what is missing.
@@ -43,7 +50,7 @@ impl Store {
 
     /// The same, with another place for half-written blobs (on the same file system).
     pub(crate) fn open_staged(root: &Path, staging: PathBuf) -> Result<Self, ImageError> {
-        let store = Self { root: root.to_owned(), staging };
+        let store = Self { root: root.to_owned(), staging, seen: Arc::default() };
         for dir in [&store.blob_dir(), &store.staging] {
             fs::create_dir_all(dir).map_err(failed("make directory", dir))?;
         }
@@ -186,6 +193,22 @@ impl Store {
             }
         }
         Ok(swept)
+    }
+
+    /// Remembers what was seen of a layer that was just packed, for as long as this process lives and few others are.
+    pub(crate) fn remember(&self, layer: &DiffId, scan: LayerScan) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() == SEEN {
+            seen.pop_front();
+        }
+        seen.push_back((layer.clone(), scan));
+    }
+
+    /// What is remembered of a layer. It is asked for once.
+    pub(crate) fn seen(&self, layer: &DiffId) -> Option<LayerScan> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = seen.iter().position(|(known, _)| known == layer)?;
+        seen.remove(at).map(|(_, scan)| scan)
     }
 
     /// Where half-written blobs are, and what nobody needs after this process.

@@ -4,6 +4,8 @@
 //! walk ─ chunks of tar ─► sha256 (diff id) ─► compression on all cores ─► sha256 (blob) ─► the store's writer
 //! ```
 //!
+//! What the tree says of packages is seen on the way, so that nobody has to read the layer for it.
+//!
 //! The same tree gives the same bytes: on any machine, whenever and in whatever order its files were made.
 //! The tree is kept by the caller as the unpacked layer; so it gets the times that are written down.
 
@@ -58,7 +60,7 @@ pub fn pack(upper: &Path, packing: &Packing, store: &Store) -> Result<Packed, Im
     let blob = store.writer()?;
     let (chunks, full, empty) = open_chunks();
     let (walked, made) = thread::scope(|scope| {
-        let walker = scope.spawn(|| walk::walk(upper, root, packing, chunks));
+        let walker = scope.spawn(|| walk::walk(upper, root, packing, store, chunks));
         let made = compress(&full, &empty, blob, packing.compression);
         // A walker that waits for room in the channel learns that there is nobody any more.
         drop((full, empty));
@@ -68,6 +70,9 @@ pub fn pack(upper: &Path, packing: &Packing, store: &Store) -> Result<Packed, Im
     let (diff_id, blob) = made?;
     let walked = walked?;
     let (blob, size) = blob.finish()?;
+    if let Some(scan) = walked.scan {
+        store.remember(&diff_id, scan);
+    }
     Ok(Packed {
         layer: Layer { diff_id, blob, size, media_type: packing.compression.media_type().to_owned() },
         content_bytes: walked.bytes,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::fs::File;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -10,12 +11,15 @@ use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, Stat, fstat, futimens, openat, readlinkat, statat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
+use till_core::inventory::{FileKind, LayerScan};
 
 use super::content::{AttributeReader, Trouble, modified, put_content};
 use super::listing::{What, list};
 use super::{Chunks, Packing};
 use crate::archive::{Attributes, BLOCK, Header, Kind, padding, write_header};
 use crate::error::{ImageError, failed, shown};
+use crate::scan::{Bytes, Depth, HoldError, Looking, bare, symlink};
+use crate::store::Store;
 use crate::tree::open_dir;
 
 /// The kernel's limit of a path (`PATH_MAX`): a longer one could not be unpacked.
@@ -34,10 +38,18 @@ pub(crate) const OPAQUE: &[u8] = b".wh..wh..opq";
 pub(super) struct Walked {
     pub(super) bytes: u64,
     pub(super) entries: u64,
+    /// What its files say of packages; none where that needs another look.
+    pub(super) scan: Option<LayerScan>,
 }
 
 /// Writes the whole tree as tar.
-pub(super) fn walk(upper: &Path, root: OwnedFd, packing: &Packing, chunks: Chunks) -> Result<Walked, ImageError> {
+pub(super) fn walk(
+    upper: &Path,
+    root: OwnedFd,
+    packing: &Packing,
+    store: &Store,
+    chunks: Chunks,
+) -> Result<Walked, ImageError> {
     let mut walk = Walk {
         packing,
         chunks,
@@ -46,6 +58,7 @@ pub(super) fn walk(upper: &Path, root: OwnedFd, packing: &Packing, chunks: Chunk
         links: HashMap::new(),
         attributes: AttributeReader::new(),
         entries: 0,
+        looking: Looking::new(store, Depth::Packages),
     };
     let done = walk.children(root.as_fd(), 0).and_then(|()| Ok(walk.chunks.zeros(2 * BLOCK as u64)?));
     match done {
@@ -57,9 +70,9 @@ pub(super) fn walk(upper: &Path, root: OwnedFd, packing: &Packing, chunks: Chunk
             return Err(failed("pack", upper.join(OsStr::from_bytes(&walk.path)))(source));
         }
     }
-    let entries = walk.entries;
+    let (entries, scan) = (walk.entries, walk.looking.whole());
     let bytes = walk.chunks.finish().map_err(failed("pack", upper))?;
-    Ok(Walked { bytes, entries })
+    Ok(Walked { bytes, entries, scan })
 }
 
 struct Walk<'a> {
@@ -72,6 +85,7 @@ struct Walk<'a> {
     links: HashMap<(u64, u64), First>,
     attributes: AttributeReader,
     entries: u64,
+    looking: Looking<'a>,
 }
 
 /// The first path of a file, and how many more there may be.
@@ -151,6 +165,8 @@ impl Walk<'_> {
     }
 
     fn write_marker(&mut self) -> Result<(), Trouble> {
+        // A name that only says what is removed.
+        self.looking.admit(&self.path);
         self.put_header(&Header {
             path: &[],
             kind: Kind::File,
@@ -186,7 +202,7 @@ impl Walk<'_> {
     }
 
     fn file(&mut self, dir: BorrowedFd<'_>, name: &[u8]) -> Result<(), Trouble> {
-        let file = open_file(dir, name)?;
+        let file = File::from(open_file(dir, name)?);
         let stat = fstat(&file)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(Trouble::Unfit("it changed while it was read".to_owned()));
@@ -199,6 +215,7 @@ impl Walk<'_> {
         let attributes = self.attributes.read(&file, &self.packing.ids)?.kept;
         self.write(&stat, Kind::File, b"", &attributes)?;
         put_content(file.as_fd(), &stat, &mut self.chunks)?;
+        self.look(&stat, &file)?;
         self.chunks.zeros(padding(stat.st_size.cast_unsigned()))?;
         if self.needs_time(&stat) {
             futimens(&file, &modified(self.clamp(&stat).cast_signed()))?;
@@ -230,17 +247,48 @@ impl Walk<'_> {
         let inside = |id: u32| {
             self.packing.ids.inside(id).map_err(|_| Trouble::Unfit(format!("its owner {id} is no id of the instance")))
         };
+        let (uid, gid) = (inside(stat.st_uid)?, inside(stat.st_gid)?);
         self.put_header(&Header {
             path: &[],
             kind,
             mode: stat.st_mode,
-            uid: inside(stat.st_uid)?,
-            gid: inside(stat.st_gid)?,
+            uid,
+            gid,
             size,
             mtime: self.clamp(stat),
             link,
             attributes,
-        })
+        })?;
+        // Files are looked at when their content was read.
+        if kind == Kind::File {
+            return Ok(());
+        }
+        let Some(path) = self.looking.admit(&self.path) else {
+            return Ok(());
+        };
+        let (mode, owner) = (stat.st_mode & 0o7777, (u64::from(uid), u64::from(gid)));
+        match kind {
+            Kind::HardLink => self.looking.hard_link(path, link),
+            Kind::Symlink => self.looking.note(path, symlink(mode, owner, link)),
+            Kind::Directory => self.looking.note(path, bare(FileKind::Directory, mode, owner, 0)),
+            _ => self.looking.note(path, bare(FileKind::Special, mode, owner, 0)),
+        }
+        Ok(())
+    }
+
+    /// Looks at a file whose content was just read: it is in memory still.
+    fn look(&mut self, stat: &Stat, file: &File) -> Result<(), Trouble> {
+        let Some(path) = self.looking.admit(&self.path) else {
+            return Ok(());
+        };
+        let inside = |id: u32| self.packing.ids.inside(id).map_or(0, u64::from);
+        let owner = (inside(stat.st_uid), inside(stat.st_gid));
+        let entry = bare(FileKind::File, stat.st_mode & 0o7777, owner, stat.st_size.cast_unsigned());
+        match self.looking.file(path, entry, Bytes::File(file)) {
+            Ok(()) => Ok(()),
+            Err(HoldError::Archive(error)) => Err(Trouble::Io(error)),
+            Err(HoldError::Disk(error)) => Err(Trouble::Io(std::io::Error::other(error))),
+        }
     }
 
     fn put_header(&mut self, header: &Header<'_>) -> Result<(), Trouble> {

@@ -60,7 +60,7 @@ pub(super) fn hold<'a>(
 }
 
 /// Why content could not be taken: the archive's doing, or the disk's.
-pub(super) enum HoldError {
+pub(crate) enum HoldError {
     Archive(io::Error),
     Disk(ImageError),
 }

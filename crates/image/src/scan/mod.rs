@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! layer.rs     one layer: from a tar to what its files say, and the list of its files
+//! looking.rs   what its entries say, one after the other; a layer that is packed is looked at on the way
 //! content.rs   the content of one file while it is looked at: small in memory, large on disk
 //! kept.rs      what was seen of stacks of layers, so that a snapshot reads only its own
 //! ```
@@ -9,6 +10,7 @@
 mod content;
 mod kept;
 mod layer;
+mod looking;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,8 +24,10 @@ use till_core::port::Layer;
 
 use crate::error::ImageError;
 use crate::store::Store;
+pub(crate) use content::HoldError;
 pub use kept::chain_ids;
-use layer::{Depth, scan_layer};
+use layer::scan_layer;
+pub(crate) use looking::{Bytes, Depth, Looking, bare, symlink};
 
 /// Each has its own buffers, and they share the disk.
 const MAX_WORKERS: usize = 4;
@@ -68,11 +72,17 @@ fn unreadable(layer: &Layer, error: &ImageError) -> LayerScan {
     }
 }
 
+/// Takes what was seen when the layer was packed, or reads it.
+fn scan(store: &Store, layer: &Layer, depth: Depth) -> Result<LayerScan, ImageError> {
+    let seen = if depth == Depth::Packages { store.seen(&layer.diff_id) } else { None };
+    seen.map_or_else(|| scan_layer(store, layer, depth), Ok)
+}
+
 /// Reads layers, each in a thread of its own as far as there are processors; in their order.
 fn scan_all(store: &Store, layers: &[Layer], depth: Depth) -> Vec<Result<LayerScan, ImageError>> {
     let workers = thread::available_parallelism().map_or(1, |n| n.get().min(MAX_WORKERS)).min(layers.len());
     if workers <= 1 {
-        return layers.iter().map(|layer| scan_layer(store, layer, depth)).collect();
+        return layers.iter().map(|layer| scan(store, layer, depth)).collect();
     }
     let (next, done) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
     thread::scope(|scope| {
@@ -83,7 +93,7 @@ fn scan_all(store: &Store, layers: &[Layer], depth: Depth) -> Vec<Result<LayerSc
                     let Some(layer) = layers.get(index) else {
                         return;
                     };
-                    let scan = scan_layer(store, layer, depth);
+                    let scan = scan(store, layer, depth);
                     done.lock().unwrap_or_else(PoisonError::into_inner).insert(index, scan);
                 }
             });

@@ -8,7 +8,7 @@ use till_core::port::Layer;
 use till_core::{DiffId, Digest};
 use till_image::{Compression, Store, attach, attached, blobs_of, chain_ids, list_files, take_inventory};
 
-use crate::common::Lab;
+use crate::common::{Lab, packing};
 
 /// An entry of a layer.
 enum Put<'a> {
@@ -217,4 +217,60 @@ fn a_document_is_attached_to_its_image() {
     let blobs = blobs_of(&lab.store, &manifest).unwrap();
     assert!(blobs.len() == 3 && blobs.contains(&manifest.0) && blobs.contains(&document.document));
     insta::assert_snapshot!(String::from_utf8(lab.store.get(&manifest).unwrap()).unwrap(), @r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","artifactType":"application/spdx+json","config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2},"layers":[{"mediaType":"application/spdx+json","digest":"sha256:015abd7f5cc57a2dd94b7590f04ad8084273905ee33ec5cebeae62276a97f862","size":7}],"subject":{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:c33eb1fa156065e54049c97df5bca33b7ddbca40ee2a02fcf77ade09916c074e","size":10},"annotations":{"org.opencontainers.image.created":"2024-01-01T00:00:00Z"}}"#);
+}
+
+/// A tree in which everything is that says something of packages, or seems to.
+fn telling(root: &std::path::Path) {
+    let elf = [b"\x7fELF".as_slice(), &[0; 60]].concat();
+    let large = vec![b' '; 3 << 20];
+    for (path, content) in [
+        ("usr/lib/os-release", b"ID=debian\nVERSION_ID=12\n".as_slice()),
+        ("var/lib/dpkg/status", STATUS),
+        ("app/flask-3.0.0.dist-info/METADATA", &[FLASK, b"\n", &large].concat()),
+        ("app/node_modules/express/package.json", EXPRESS),
+        ("app/node_modules/express/index.js", b"x"),
+        ("app/old.jar", b"PK\x05\x06 is no archive"),
+        ("app/main", &elf),
+        ("app/empty", b""),
+    ] {
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    std::os::unix::fs::symlink("main", root.join("app/link")).unwrap();
+    std::fs::hard_link(root.join("app/main"), root.join("app/same")).unwrap();
+    std::fs::hard_link(root.join("var/lib/dpkg/status"), root.join("var/lib/dpkg/status-old")).unwrap();
+}
+
+#[test]
+fn what_was_seen_while_packing_is_what_the_layer_says() {
+    let lab = Lab::new();
+    let tree = lab.tree("tree");
+    telling(&tree);
+    let packed = till_image::pack(&tree, &packing(Compression::Zstd), &lab.store).unwrap();
+    let kept = |name: &str| lab.dir.path().join(name);
+    // Another handle of the store remembers nothing, and reads.
+    let reading = Store::open(&lab.dir.path().join("store")).unwrap();
+    let read = take_inventory(&reading, std::slice::from_ref(&packed.layer), &kept("read"));
+    let path = lab.store.path(&packed.layer.blob);
+    std::fs::remove_file(&path).unwrap();
+    let remembered = take_inventory(&lab.store, std::slice::from_ref(&packed.layer), &kept("remembered"));
+    assert_eq!(remembered, read);
+    assert!(seen(&remembered.inventory()).contains(&"Flask 3.0.0 app/flask-3.0.0.dist-info/METADATA".to_owned()));
+    // It is asked for once.
+    let again = take_inventory(&lab.store, std::slice::from_ref(&packed.layer), &kept("again"));
+    assert!(again.inventory().incomplete.iter().any(|finding| finding.what.contains("was not read")));
+}
+
+#[test]
+fn a_tree_whose_links_have_the_better_names_is_read_from_its_layer() {
+    let lab = Lab::new();
+    let tree = lab.tree("tree");
+    std::fs::create_dir_all(tree.join("app/node_modules/express")).unwrap();
+    std::fs::create_dir_all(tree.join("a-store")).unwrap();
+    std::fs::write(tree.join("a-store/ab12"), EXPRESS).unwrap();
+    std::fs::hard_link(tree.join("a-store/ab12"), tree.join("app/node_modules/express/package.json")).unwrap();
+    let packed = till_image::pack(&tree, &packing(Compression::Zstd), &lab.store).unwrap();
+    let inventory = take_inventory(&lab.store, &[packed.layer], &lab.dir.path().join("kept")).inventory();
+    assert_eq!(seen(&inventory), ["express 4.18.2 app/node_modules/express/package.json"]);
 }
