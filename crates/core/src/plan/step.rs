@@ -23,6 +23,9 @@ pub struct Step {
     pub user: String,
     /// What it can reach.
     pub network: Network,
+    /// Paths or globs in the instance, of which one must be there when it is this step's turn; else it is left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub built: Vec<String>,
     /// What is mounted for it alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<StepMount>,

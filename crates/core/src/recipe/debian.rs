@@ -296,6 +296,7 @@ fn root_step(name: &str, argv: Vec<String>, network: Network) -> Step {
         dir: "/".to_owned(),
         user: "root".to_owned(),
         network,
+        built: Vec::new(),
         mounts: Vec::new(),
     }
 }

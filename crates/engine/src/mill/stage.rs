@@ -61,7 +61,9 @@ impl Mill<'_> {
                 self.step(&mut *instance, test, Kind::Trial).await?;
             }
             for step in &plan.finish {
-                self.step(&mut *instance, step, Kind::Step(&[])).await?;
+                if self.is_wanted(&mut *instance, step).await? {
+                    self.step(&mut *instance, step, Kind::Step(&[])).await?;
+                }
             }
             let collected = instance.find(&plan.collect).await?;
             self.story().collected = collected;
@@ -136,6 +138,9 @@ impl Mill<'_> {
         epoch: u64,
         supplies: &mut Supplies<'_>,
     ) -> Result<(), Failure> {
+        if !self.is_wanted(instance, step).await? {
+            return Ok(());
+        }
         let (mut step, mut loans) = (step.clone(), Vec::new());
         let _locks = self.lock_caches(&step).await;
         for mount in std::mem::take(&mut step.mounts) {
@@ -172,6 +177,15 @@ impl Mill<'_> {
             loans.push(Loan { path: mount.path, write: mount.write, what });
         }
         self.step(instance, &step, Kind::Step(&loans)).await
+    }
+
+    /// Whether what the step waits for is there.
+    async fn is_wanted(&self, instance: &mut dyn Instance, step: &Step) -> Result<bool, Failure> {
+        if step.built.is_empty() {
+            return Ok(true);
+        }
+        let collected = instance.find(&step.built).await?;
+        Ok(collected.found.values().any(|paths| !paths.is_empty()))
     }
 
     /// A folder of ours; who is lent it to write is root inside.

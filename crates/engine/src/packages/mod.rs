@@ -259,6 +259,7 @@ async fn put(
         dir: "/".to_owned(),
         user: "root".to_owned(),
         network,
+        built: Vec::new(),
         mounts: Vec::new(),
     };
     let mut ear = Ear(journal, Vec::new());

@@ -80,8 +80,13 @@ impl House {
 
     /// One with the base `base`, whose contract is [`CONTRACT`].
     pub(crate) async fn with_base() -> Self {
+        Self::with_contract(CONTRACT).await
+    }
+
+    /// The same with another contract.
+    pub(crate) async fn with_contract(contract: &str) -> Self {
         let house = Self::new().await;
-        house.make("base", &format!("suite = \"bookworm\"\n{CONTRACT}")).await;
+        house.make("base", &format!("suite = \"bookworm\"\n{contract}")).await;
         house.machine.deeds();
         house
     }

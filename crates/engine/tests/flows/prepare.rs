@@ -4,7 +4,7 @@ use till_core::port::Evidence;
 use till_core::{Failure, Fault};
 use till_testkit::MemorySource;
 
-use crate::house::{House, Seen, wish, wish_for};
+use crate::house::{CONTRACT, House, Seen, wish, wish_for};
 
 #[tokio::test]
 async fn a_plan_is_carried_out_in_its_order() {
@@ -28,6 +28,22 @@ async fn a_plan_is_carried_out_in_its_order() {
     assert_eq!(house.machine.deeds(), expected);
     assert_eq!(seen.of("began"), ["deps", "snapshot", "build", "check", "prune", "snapshot"]);
     assert_eq!(house.machine.living(), 0);
+}
+
+#[tokio::test]
+async fn a_step_runs_when_what_it_waits_for_is_there() {
+    let contract = CONTRACT.replace("name = \"build\"", "name = \"build\"\nwhen = { built = \"/app/wanted*\" }");
+    assert_ne!(contract, CONTRACT);
+    for wanted in [false, true] {
+        let house = House::with_contract(&contract).await;
+        if wanted {
+            house.machine.writes("deps", "/app/wanted.txt", "");
+        }
+        let built = house.prepare(&wish(&[("main.c", "")])).await.unwrap();
+        let ran = house.machine.deeds().contains(&"run build".to_owned());
+        assert_eq!(ran, wanted);
+        assert_eq!(built.steps.iter().any(|step| step.name == "build"), wanted);
+    }
 }
 
 #[tokio::test]

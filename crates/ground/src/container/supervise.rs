@@ -94,6 +94,7 @@ fn command(order: &Order) -> Result<Step, ContainerError> {
         dir: order.launch.dir.clone(),
         user: order.launch.user.clone(),
         network: Network::Egress,
+        built: Vec::new(),
         mounts: Vec::new(),
     })
 }

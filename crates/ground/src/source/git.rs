@@ -64,6 +64,9 @@ async fn line(directory: &Path, arguments: &[&str]) -> Result<String, process::T
 impl Layout {
     /// None for a directory that is not itself a repository's work tree or bare directory, or inside a work tree.
     pub(super) async fn of(path: &Path) -> Option<Self> {
+        if !may_be_one(path) {
+            return None;
+        }
         let answer = line(path, &["rev-parse", "--is-bare-repository", "--is-inside-work-tree"]).await.ok()?;
         let mut answers = answer.lines();
         match (answers.next()?, answers.next()) {
@@ -73,6 +76,14 @@ impl Layout {
             _ => Some(Self::Bare),
         }
     }
+}
+
+/// Whether git would find a repository here or above: a `.git`, or what makes a bare one. To start git costs more than to look.
+fn may_be_one(path: &Path) -> bool {
+    path.ancestors().any(|folder| {
+        let has = |name: &str| folder.join(name).symlink_metadata().is_ok();
+        has(".git") || (has("HEAD") && has("objects") && has("refs")) || has("commondir")
+    })
 }
 
 /// Is the work tree at `path` exactly its commit: nothing changed, nothing new? What lies in submodules does not matter.

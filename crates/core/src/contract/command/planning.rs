@@ -150,6 +150,7 @@ impl<'a> Planner<'a> {
             dir,
             user: step.user.clone().unwrap_or_else(|| self.spec.user.clone()),
             network: step.network,
+            built: step.when.iter().flat_map(|when| &when.built).flat_map(OneOrMany::iter).map(str::to_owned).collect(),
             mounts: Vec::new(),
         }))
     }

@@ -199,7 +199,7 @@ pub struct WhenSpec {
     pub absent: Option<OneOrMany>,
     /// The file that `file` found contains any of these.
     pub contains: Option<OneOrMany>,
-    /// Any of these is in the instance after the steps; for processes only.
+    /// Any of these is in the instance: after the steps for processes, when it is its turn for a step.
     pub built: Option<OneOrMany>,
 }
 
@@ -240,10 +240,10 @@ impl CommandSpec {
             }
             whole_source |= !reads;
         }
-        let steps = self.step.iter().chain(&self.test);
-        if let Some(step) = steps.clone().find(|step| step.when.as_ref().is_some_and(|when| when.built.is_some())) {
-            return Err(format!("step `{}` has `when.built`, which is for processes", step.name));
+        if self.test.iter().any(|test| test.when.as_ref().is_some_and(|when| when.built.is_some())) {
+            return Err("the test has `when.built`, which is for steps and processes".to_owned());
         }
+        let steps = self.step.iter().chain(&self.test);
         let whens = steps
             .filter_map(|step| step.when.as_ref())
             .chain(self.process.iter().filter_map(|process| process.when.as_ref()));

@@ -239,6 +239,7 @@ impl Drafting<'_> {
             dir: if building.config.dir.is_empty() { "/".to_owned() } else { building.config.dir.clone() },
             user: if building.config.user.is_empty() { "root".to_owned() } else { building.config.user.clone() },
             network: if run.network == Some(RunNetwork::None) { Network::None } else { Network::Egress },
+            built: Vec::new(),
             mounts,
         };
         self.layer(building, line, Sight::All, vec![Deed::Run(step)]);

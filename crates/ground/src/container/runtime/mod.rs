@@ -197,6 +197,7 @@ async fn try_run(runtime: &Runtime, data: &Path, first_id: u32) -> Result<(), Co
         dir: "/".to_owned(),
         user: "root".to_owned(),
         network: Network::None,
+        built: Vec::new(),
         mounts: Vec::new(),
     };
     let seat = Seat { name: &name, root: &overlay.root(), ids, limits: &Limits::default() };

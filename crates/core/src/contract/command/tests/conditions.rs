@@ -114,6 +114,25 @@ fn a_condition_without_a_file_holds_by_absence_alone() {
 }
 
 #[test]
+fn what_a_step_waits_for_in_the_instance_is_part_of_the_plan() {
+    for (when, built) in [
+        (r#"built = "/app/x""#, &["/app/x"][..]),
+        (r#"file = "a.py", built = ["/app/*.x", "/y"]"#, &["/app/*.x", "/y"]),
+        (r#"file = "a.py""#, &[]),
+    ] {
+        let plan =
+            case(&format!("[[step]]\nname = \"s\"\nwhen = {{ {when} }}\nrun = [\"r\"]\n{START}"), &[("a.py", "")])
+                .plan();
+        let plan = plan.unwrap();
+        let steps = plan.stages.iter().flat_map(|stage| &stage.deeds).filter_map(|deed| match deed {
+            Deed::Run(step) => Some(step.built.clone()),
+            _ => None,
+        });
+        assert_eq!(steps.collect::<Vec<_>>(), [built], "{when}");
+    }
+}
+
+#[test]
 fn only_the_texts_that_planning_needs_are_asked_for() {
     let text = "[[step]]\nname = \"s\"\nwhen = { file = \"*.py\", contains = \"x\" }\nrun = [\"r\"]\n\
         [test]\nwhen = { file = [\"t/*\"], contains = \"x\" }\nrun = [\"r\"]\n\
@@ -188,8 +207,7 @@ fn contradictions_are_named() {
         ("[source]\nas = \"tar\"\nat = \"/a\"\n[[step]]\nname = \"s\"\nreads = [\"a\"]\nrun = [\"x\"]", "one archive"),
         ("[[step]]\nname = \"s\"\nrun = [\"x\"]\n[[step]]\nname = \"t\"\nreads = [\"a\"]\nrun = [\"x\"]", "step `t`"),
         ("[[step]]\nname = \"s\"\nreads = [\"a\"]\nafter = \"test\"\nrun = [\"x\"]", "step `s`"),
-        ("[[step]]\nname = \"s\"\nwhen = { built = \"/a\" }\nrun = [\"x\"]", "for processes"),
-        ("[test]\nwhen = { built = \"/a\" }\nrun = [\"x\"]", "for processes"),
+        ("[test]\nwhen = { built = \"/a\" }\nrun = [\"x\"]", "the test has `when.built`"),
         ("[[process]]\nname = \"p\"\nwhen = { contains = \"a\" }\nrun = [\"x\"]", "needs `when.file`"),
         ("[[process]]\nname = \"p\"\nwhen = { file = \"a[\" }\nrun = [\"x\"]", "not a glob"),
         ("[[process]]\nname = \"p\"\nwhen = { absent = [\"b\", \"{a\"] }\nrun = [\"x\"]", "not a glob"),

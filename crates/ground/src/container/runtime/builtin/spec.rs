@@ -183,6 +183,7 @@ mod tests {
             dir: "/".to_owned(),
             user: "root".to_owned(),
             network: Network::None,
+            built: Vec::new(),
             mounts: Vec::new(),
         };
         for cpu in [None, Some(1500)] {
