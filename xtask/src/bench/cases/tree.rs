@@ -50,8 +50,9 @@ pub(super) fn small_image(stage: &Stage) -> Result<()> {
 
 fn contestants<'a>(stage: &'a Stage, app: &'static str, kind: &str) -> Result<Vec<Contestant<'a>>> {
     let tree = Rc::new(Tree::new(stage, app, kind)?);
-    let path = tree.path();
-    let mut all = vec![Contestant::ours(move |_| {
+    let ours = tree.clone();
+    let mut all = vec![Contestant::ours(move |round| {
+        let path = ours.changed(round)?;
         stage.till.run(&["build", &path, "--base", "bench", "--name", app, "--afresh"])?.since_the_step()
     })];
     if stage.docker.is_some() {
@@ -59,16 +60,19 @@ fn contestants<'a>(stage: &'a Stage, app: &'static str, kind: &str) -> Result<Ve
             let uncompressed = Row::new(0, &format!("{name}, uncompressed"), Role::Shown);
             let rows = vec![Row::new(0, name, Role::Peer), uncompressed];
             let tree = tree.clone();
-            all.push(Contestant::new(rows, move |_| tree.docker(stage, builder)));
+            all.push(Contestant::new(rows, move |round| tree.docker(stage, builder, round)));
         }
     }
     if stage.buildah().is_some() {
         let (pushed, kept) = (tree.clone(), tree.clone());
-        all.push(Contestant::peer("buildah", move |_| pushed.buildah(stage)));
-        all.push(Contestant::shown("buildah, uncompressed", move |_| kept.buildah_uncompressed(stage)));
+        all.push(Contestant::peer("buildah", move |round| pushed.buildah(stage, round)));
+        all.push(Contestant::shown("buildah, uncompressed", move |round| kept.buildah_uncompressed(stage, round)));
     }
     if let Some(umoci) = &stage.umoci {
-        all.push(Contestant::peer("umoci", move |round| umoci.run(&tree.files, MAKE, app, round)?.since_the_step()));
+        all.push(Contestant::peer("umoci", move |round| {
+            tree.changed(round)?;
+            umoci.run(&tree.files, MAKE, app, round)?.since_the_step()
+        }));
     }
     Ok(all)
 }
@@ -85,15 +89,21 @@ impl Tree {
         self.files.display().to_string()
     }
 
+    /// The same with one small file of this round: what somebody has stored already, nobody stores again.
+    fn changed(&self, round: u32) -> Result<String> {
+        write(&self.files.join("round"), &round.to_string())?;
+        Ok(self.path())
+    }
+
     /// Built and pushed; and only built.
-    fn docker(&self, stage: &Stage, builder: Builder) -> Result<[Sample; 2]> {
+    fn docker(&self, stage: &Stage, builder: Builder, round: u32) -> Result<[Sample; 2]> {
         let docker = stage.docker.as_ref().context("Docker takes no part")?;
         let registry = Registry::start(&stage.place)?;
         let (base, image) = (registry.at("image:base"), registry.at("image:1"));
         docker.run(&["tag", "bench", &base])?;
         docker.run(&["push", "--quiet", &base])?;
         let recipe = self.recipe.display().to_string();
-        let words = ["--no-cache", "--file", &recipe, "--tag", &image, &self.path()];
+        let words = ["--no-cache", "--file", &recipe, "--tag", &image, &self.changed(round)?];
         let built = docker.build(builder, &words)?.since_the_step()?;
         let pushed = docker.run(&["push", "--quiet", &image])?.sample;
         Ok([built.and(pushed), built])
@@ -104,21 +114,21 @@ impl Tree {
     /// Tried by hand, of W2 on two processors that others used, too: so 9.7 s to 13.7 s, straight into a layout 9.4 s to
     /// 16.4 s, for the base's layer is compressed again there; by a commit and `buildah push` of zstd to a registry 18 s to
     /// 22 s, into a layout 17 s to 29 s. Of W3: 25 s, 30 s, 42 s and 40 s. A commit knows gzip alone.
-    fn buildah(&self, stage: &Stage) -> Result<Sample> {
+    fn buildah(&self, stage: &Stage, round: u32) -> Result<Sample> {
         let registry = Registry::start(&stage.place)?;
         let base = "buildah push --tls-verify=false localhost/bench docker://\"$1\"";
         stage.buildah().context("buildah takes no part")?.run(base, &[&registry.at("image:base")])?;
         let target = format!("docker://{}", registry.at("image:1"));
-        self.commit(stage, "--disable-compression=false --tls-verify=false", &target)
+        self.commit(stage, "--disable-compression=false --tls-verify=false", &target, round)
     }
 
     /// The same into its own store.
-    fn buildah_uncompressed(&self, stage: &Stage) -> Result<Sample> {
-        self.commit(stage, "", self.app)
+    fn buildah_uncompressed(&self, stage: &Stage, round: u32) -> Result<Sample> {
+        self.commit(stage, "", self.app, round)
     }
 
-    fn commit(&self, stage: &Stage, options: &str, target: &str) -> Result<Sample> {
+    fn commit(&self, stage: &Stage, options: &str, target: &str, round: u32) -> Result<Sample> {
         let buildah = stage.buildah().context("buildah takes no part")?;
-        buildah.run(&by_commands(MAKE, options), &[&self.path(), target])?.since_the_step()
+        buildah.run(&by_commands(MAKE, options), &[&self.changed(round)?, target])?.since_the_step()
     }
 }
