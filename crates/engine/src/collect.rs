@@ -134,6 +134,7 @@ impl Engine {
                 collection.blobs += 1;
             }
         }
+        self.store.forget_conversions()?;
         // Whoever receives something holds the lock that we have: what lies here is of pulls that were given up.
         for entry in std::fs::read_dir(self.folder(PARTIAL)?).into_iter().flatten().flatten() {
             let size = entry.metadata().map_or(0, |metadata| metadata.len());

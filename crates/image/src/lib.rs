@@ -30,7 +30,7 @@ pub use compress::Compression;
 pub use copy::{Gathering, Landed, Rewriting, gather, land};
 pub use deb::control;
 pub use error::ImageError;
-pub use export::{Destination, ExportCompression, export};
+pub use export::{Destination, ExportCompression, converted, export};
 pub use ids::IdShift;
 pub use image::{Assembly, Healthcheck, History, Image, ImageConfig, Object, assemble, load, rfc3339};
 pub use import::{ImportSource, Imported, import};

@@ -3,6 +3,7 @@
 //! ```text
 //! ROOT/oci-layout                 makes it an OCI image layout
 //! ROOT/blobs/sha256/<hex>         a blob; never changed, there only when whole and on disk
+//! ROOT/converted/<hex>.<form>     which blob is the same layer in another compression; made again when that is gone
 //! ROOT/staging/<pid>-<n>-<salt>   being written; its writer holds a lock (flock) on it
 //! ```
 //!
@@ -38,6 +39,9 @@ pub struct Store {
     staging: PathBuf,
     seen: Arc<Mutex<VecDeque<(DiffId, LayerScan)>>>,
 }
+
+/// The folder of what is known of conversions.
+const CONVERTED: &str = "converted";
 
 /// Of how many layers is remembered what was seen when they were packed: those of a preparation or two, until it is asked for.
 const SEEN: usize = 8;
@@ -193,6 +197,42 @@ impl Store {
             }
         }
         Ok(swept)
+    }
+
+    /// The blob that has the same layer in another form, and its size; none when it is not there (any more).
+    pub(crate) fn conversion(&self, of: &BlobDigest, media_type: &str) -> Option<(BlobDigest, u64)> {
+        let digest: Digest = fs::read_to_string(self.conversion_note(of, media_type)).ok()?.parse().ok()?;
+        let size = self.size(&digest).ok()?;
+        Some((BlobDigest(digest), size))
+    }
+
+    /// Remembers which blob that is.
+    pub(crate) fn remember_conversion(
+        &self,
+        of: &BlobDigest,
+        media_type: &str,
+        blob: &BlobDigest,
+    ) -> Result<(), ImageError> {
+        let note = self.conversion_note(of, media_type);
+        let folder = self.root.join(CONVERTED);
+        fs::create_dir_all(&folder).map_err(failed("make directory", &folder))?;
+        self.replace(&note, blob.to_string().as_bytes())
+    }
+
+    fn conversion_note(&self, of: &BlobDigest, media_type: &str) -> PathBuf {
+        let (_, form) = media_type.rsplit_once('+').unwrap_or(("", "tar"));
+        self.root.join(CONVERTED).join(format!("{}.{form}", of.hex()))
+    }
+
+    /// Forgets conversions whose blobs are gone.
+    pub fn forget_conversions(&self) -> Result<(), ImageError> {
+        for entry in fs::read_dir(self.root.join(CONVERTED)).into_iter().flatten().flatten() {
+            let digest = fs::read_to_string(entry.path()).ok().and_then(|text| text.parse::<Digest>().ok());
+            if !digest.is_some_and(|digest| self.has(&digest)) {
+                fs::remove_file(entry.path()).map_err(failed("remove", entry.path()))?;
+            }
+        }
+        Ok(())
     }
 
     /// Remembers what was seen of a layer that was just packed, for as long as this process lives and few others are.

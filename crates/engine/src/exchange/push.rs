@@ -10,17 +10,16 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
-use till_core::id::PreparationId;
 use till_core::model::base_lock::RECIPE_MEDIA_TYPE;
 use till_core::model::manifest::{Content, Descriptor, Document, OCI_INDEX, OCI_MANIFEST};
 use till_core::model::{BaseRef, ImageName, Reference};
 use till_core::port::Sent;
 use till_core::{Digest, Failure, Fault, ManifestDigest};
-use till_image::{Destination, ExportCompression, Store};
+use till_image::{ExportCompression, Store};
 
 use super::{blocking, not_understood, together, unique};
+use crate::Engine;
 use crate::lock::{self, Sharing};
-use crate::{Engine, new_bits};
 
 /// What is to be pushed.
 #[derive(Debug, Clone)]
@@ -92,24 +91,13 @@ impl Engine {
         let reference = self.registry.qualify(&wish.to)?;
         let _no_gc = lock::take(&self.folder("locks")?, "gc", Sharing::Shared, || {}).await?;
         let ours = self.named(&wish.wanted).await?;
-        let staging = self.staging(&PreparationId::from_bits(new_bits()))?;
-        let (store, digest) = match wish.compression {
-            ExportCompression::Keep => (self.store.clone(), ours),
-            compression => {
-                let (store, layout) = (self.store.clone(), staging.path().join("layout"));
-                blocking(move || {
-                    let to = Destination::Layout { dir: layout.clone(), reference: "push".to_owned() };
-                    let digest = till_image::export(&store, &ours, &to, compression)?;
-                    Ok((Store::open(&layout)?, digest))
-                })
-                .await?
-            }
-        };
+        let (store, compression) = (self.store.clone(), wish.compression);
+        let digest = blocking(move || till_image::converted(&store, &ours, compression)).await?;
         if let Some(expected) = reference.digest.as_ref().filter(|expected| **expected != digest) {
             let what = format!("`{}` is {digest} there, not {expected}", wish.wanted);
             return Err(Failure::new(Fault::Caller, what).hint("push to a tag"));
         }
-        let (image, _) = load(&store, &digest)?;
+        let (image, _) = load(&self.store, &digest)?;
         let documents = wish.referrers.iter().map(|referrer| self.belonging(referrer, &digest));
         let blobs = self.send(&reference, image, documents.collect::<Result<_, _>>()?, wish.sibling.as_deref()).await?;
         Ok(Pushed { digest, reference, blobs })

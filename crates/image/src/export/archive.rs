@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use till_core::{Digest, ManifestDigest};
 
-use super::convert::{convert, is_other};
+use super::convert::{convert, is_other, kept};
 use super::layout::finished;
 use super::{ExportCompression, REFERENCE};
 use crate::archive::{BLOCK, Header, Kind, padding, write_header};
+use crate::compress::Compression;
 use crate::error::{ImageError, failed};
 use crate::image::{Descriptor, Index, Manifest, document, json as written, load};
 use crate::store::{BlobWriter, LAYOUT, Store, unique};
@@ -57,6 +58,13 @@ pub(super) fn gather(
     let mut changed = false;
     for (descriptor, layer) in parsed.layers.iter_mut().zip(&image.layers) {
         let (digest, size, piece) = match is_other(layer, compression) {
+            Some(to @ (Compression::Gzip | Compression::Zstd)) => {
+                let converted = kept(store, layer, to)?;
+                *descriptor = Descriptor::of_layer(&converted);
+                changed = true;
+                let path = store.path(&converted.blob);
+                (converted.blob.0, converted.size, Piece::Stored(path))
+            }
             Some(to) => {
                 let (converted, blob) = convert(store, layer, store.writer()?, to)?;
                 *descriptor = Descriptor::of_layer(&converted);

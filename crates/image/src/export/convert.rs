@@ -21,6 +21,24 @@ pub(super) fn is_other(layer: &Layer, wanted: ExportCompression) -> Option<Compr
     }
 }
 
+/// A layer of the store in another compression, which the store keeps until what nothing needs is removed: an image is sent
+/// or written in that form more than once, and images share layers.
+pub(super) fn kept(store: &Store, layer: &Layer, to: Compression) -> Result<Layer, ImageError> {
+    let of = |blob: BlobDigest, size| Layer {
+        diff_id: layer.diff_id.clone(),
+        blob,
+        size,
+        media_type: to.media_type().to_owned(),
+    };
+    if let Some((blob, size)) = store.conversion(&layer.blob, to.media_type()) {
+        return Ok(of(blob, size));
+    }
+    let (converted, blob) = convert(store, layer, store.writer()?, to)?;
+    blob.finish()?;
+    store.remember_conversion(&layer.blob, to.media_type(), &converted.blob)?;
+    Ok(of(converted.blob, converted.size))
+}
+
 /// Compresses a layer in another way. The blob is not finished yet.
 pub(super) fn convert(
     store: &Store,

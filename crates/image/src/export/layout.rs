@@ -14,8 +14,9 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, flock};
 use till_core::{Digest, ManifestDigest};
 
-use super::convert::{convert, is_other};
+use super::convert::{convert, is_other, kept};
 use super::{ExportCompression, REFERENCE};
+use crate::compress::Compression;
 use crate::error::{ImageError, failed};
 use crate::image::{CONFIG, Descriptor, Index, MANIFEST, Manifest, document, json, load};
 use crate::store::Store;
@@ -68,9 +69,16 @@ fn blobs(
     let mut changed = false;
     for (descriptor, layer) in parsed.layers.iter_mut().zip(&image.layers) {
         match is_other(layer, compression) {
-            Some(to) => {
-                let (converted, blob) = convert(store, layer, layout.writer()?, to)?;
+            // Nothing is won by keeping what is only larger.
+            Some(Compression::None) => {
+                let (converted, blob) = convert(store, layer, layout.writer()?, Compression::None)?;
                 blob.finish()?;
+                *descriptor = Descriptor::of_layer(&converted);
+                changed = true;
+            }
+            Some(to) => {
+                let converted = kept(store, layer, to)?;
+                copy(store, &converted.blob, layout)?;
                 *descriptor = Descriptor::of_layer(&converted);
                 changed = true;
             }
@@ -79,6 +87,27 @@ fn blobs(
     }
     let (bytes, media_type) = finished(parsed, bytes, changed)?;
     Ok(Descriptor::new(media_type, layout.put(&bytes)?, bytes.len() as u64))
+}
+
+/// Puts an image with its layers in that form into the store itself. Nothing refers to it there: it is for somebody who sends
+/// it at once. Answers its manifest.
+pub fn converted(
+    store: &Store,
+    manifest: &ManifestDigest,
+    compression: ExportCompression,
+) -> Result<ManifestDigest, ImageError> {
+    let image = load(store, manifest)?;
+    let bytes = store.get(manifest)?;
+    let mut parsed: Manifest = document("manifest", &manifest.0, &bytes)?;
+    let mut changed = false;
+    for (descriptor, layer) in parsed.layers.iter_mut().zip(&image.layers) {
+        if let Some(to) = is_other(layer, compression) {
+            *descriptor = Descriptor::of_layer(&kept(store, layer, to)?);
+            changed = true;
+        }
+    }
+    let (bytes, _) = finished(parsed, bytes, changed)?;
+    Ok(ManifestDigest(store.put(&bytes)?))
 }
 
 /// The manifest's bytes and type: its own, unless its layers have changed.

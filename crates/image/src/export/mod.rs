@@ -18,6 +18,7 @@ use crate::compress::Compression;
 use crate::error::ImageError;
 use crate::place::{Transport, named};
 use crate::store::Store;
+pub use layout::converted;
 
 /// The annotation under which layouts name images.
 const REFERENCE: &str = "org.opencontainers.image.ref.name";

@@ -8,8 +8,8 @@ use crate::common::{Lab, packing};
 use till_core::model::{Launch, Port, Process, Protocol};
 use till_core::{Blame as _, Fault};
 use till_image::{
-    Assembly, Compression, Destination, ExportCompression, IdShift, Image, Store, assemble, export, load, pack,
-    unpack_layer,
+    Assembly, Compression, Destination, ExportCompression, IdShift, Image, Store, assemble, converted, export, load,
+    pack, unpack_layer,
 };
 
 fn launch() -> Launch {
@@ -158,4 +158,32 @@ fn root_a_directory_with_something_else_is_left_alone() {
     let error = export(&lab.store, &image.manifest, &at(&into, "x"), ExportCompression::Keep).unwrap_err();
     assert_eq!(error.fault(), Fault::Caller);
     assert_eq!(fs::read_dir(&into).unwrap().count(), 1);
+}
+
+#[test]
+fn root_a_layer_is_converted_once_and_again_when_that_is_gone() {
+    let lab = Lab::new();
+    let (_, image) = images(&lab);
+    let before = lab.store.blobs().unwrap().len();
+    let gzip = ExportCompression::Convert(Compression::Gzip);
+    let manifest = converted(&lab.store, &image.manifest, gzip).unwrap();
+    let others: Vec<_> =
+        image.layers.iter().filter(|layer| layer.media_type != Compression::Gzip.media_type()).collect();
+    let blobs = lab.store.blobs().unwrap();
+    assert!(!others.is_empty() && blobs.len() == before + others.len() + 1, "its layers and its manifest");
+    // What is known of them is enough: the layers that they were made of are not read again.
+    for layer in &others {
+        fs::remove_file(lab.store.path(&layer.blob)).unwrap();
+    }
+    assert_eq!(converted(&lab.store, &image.manifest, gzip).unwrap(), manifest);
+    let into = lab.dir.path().join("layout");
+    assert_eq!(export(&lab.store, &image.manifest, &at(&into, "app"), gzip).unwrap(), manifest);
+    assert_eq!(lab.store.blobs().unwrap().len(), blobs.len() - others.len());
+    // What is gone is not believed to be there.
+    for layer in load(&lab.store, &manifest).unwrap().layers {
+        lab.store.remove(&layer.blob).unwrap();
+    }
+    lab.store.forget_conversions().unwrap();
+    let error = converted(&lab.store, &image.manifest, gzip).unwrap_err();
+    assert!(error.to_string().contains("read"), "{error}");
 }
