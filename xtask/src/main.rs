@@ -5,6 +5,7 @@
 mod bench;
 mod check;
 mod demo;
+mod instructions;
 mod setup;
 mod test;
 mod tools;
@@ -23,6 +24,8 @@ Usage: cargo xtask TASK
   check          formatting, clippy, walls, sizes of files, documentation, dependencies
   walls          only the walls: who may use whom, licences, sizes of files
   test [--all]   setup, check, and every test; --all: those that take minutes and the demo, too
+  instructions [--write]
+                 count what till executes in W1 and W2, and compare with what it did before; --write: keep the new counts
   demo           setup, build till, make the base images, prepare and run four real apps
   bench [CASE…] [--peers docker,buildah,podman,umoci] [--runs N] [--json FILE] [--write]
                  measure till beside other builders; without CASE all of W1 to W8, and write docs/performance.md";
@@ -48,6 +51,8 @@ fn dispatch(words: &[&str]) -> Result<()> {
         ["test"] => test::test(&repository, test::Extent::Usual),
         ["test", "--all"] => test::test(&repository, test::Extent::All),
         ["bench", words @ ..] => bench::bench(&repository, words),
+        ["instructions"] => instructions::instructions(&repository),
+        ["instructions", "--write"] => instructions::write(&repository),
         ["demo"] => demo::demo(&repository),
         [] | ["help" | "--help" | "-h"] => {
             tools::say(USAGE);

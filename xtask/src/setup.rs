@@ -25,7 +25,7 @@ const fn need(package: &'static str, sign: Sign, why: &'static str) -> Need {
     Need { package, sign, why }
 }
 
-const NEEDS: [Need; 15] = [
+const NEEDS: [Need; 16] = [
     need("runc", Sign::Tool("runc"), "runs instances"),
     need("mmdebstrap", Sign::Tool("mmdebstrap"), "makes base images"),
     need("passt", Sign::Tool("pasta"), "gives instances a network without touching the host's"),
@@ -45,6 +45,7 @@ const NEEDS: [Need; 15] = [
     need("docker.io", Sign::File("/usr/sbin/dockerd"), "tests: is our image the same? (its service is not used)"),
     need("buildah", Sign::Tool("buildah"), "tests: is our image the same?"),
     need("zstd", Sign::Tool("zstd"), "the bench: what is a compressor's limit here?"),
+    need("valgrind", Sign::Tool("valgrind"), "tests: how many instructions are executed?"),
     need("podman", Sign::Tool("podman"), "tests: do others run our images?"),
 ];
 

@@ -7,12 +7,12 @@ use anyhow::{Context as _, Result};
 
 use crate::check::{self, End, Outcome};
 use crate::tools::{self, Repository};
-use crate::{demo, setup};
+use crate::{demo, instructions, setup};
 
 /// How much is tested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// Setup, checks, tests.
+    /// Setup, checks, tests, instructions.
     Usual,
     /// The tests that take minutes and the demo, too.
     All,
@@ -26,6 +26,7 @@ pub(crate) fn test(repository: &Repository, extent: Extent) -> Result<()> {
     setup::setup()?;
     let mut outcomes = check::outcomes(repository);
     outcomes.push(Outcome::of("tests", || tests(repository, extent)));
+    outcomes.push(Outcome::of("instructions", || instructions::compare(repository)));
     if extent == Extent::All {
         outcomes.push(Outcome::of("demo", || demo::demo(repository).map(|()| End::Good(String::new()))));
     }
