@@ -77,13 +77,13 @@ fn make_below(root: &Path, name: &str, resources: &Resources) -> Result<(), Cont
     Ok(())
 }
 
-/// Moves this process into a container's cgroups, which are there; where somebody has removed them, it fails.
-pub(super) fn enter(name: &str, resources: &Resources) -> Result<(), ContainerError> {
+/// Puts a process into a container's cgroups, which are there; where somebody has removed them, it fails.
+pub(super) fn put(pid: u32, name: &str, resources: &Resources) -> Result<(), ContainerError> {
     for (parent, _) in hierarchies(Path::new(ROOT), resources) {
         let path = parent.join(name).join("cgroup.procs");
         let file = std::fs::File::options().write(true).open(&path);
-        let entered = file.and_then(|mut file| file.write_all(std::process::id().to_string().as_bytes()));
-        entered.map_err(io("write", &path))?;
+        let put = file.and_then(|mut file| file.write_all(pid.to_string().as_bytes()));
+        put.map_err(io("write", &path))?;
     }
     Ok(())
 }

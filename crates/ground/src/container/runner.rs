@@ -28,8 +28,10 @@ use crate::process;
 
 /// How long an instance is given to end by itself.
 const GRACE: Duration = Duration::from_secs(10);
-/// How often is looked again.
-const INTERVAL: Duration = Duration::from_millis(10);
+/// How long is waited before one looks again: at first not long, for what is quick.
+fn pause(began: Instant) -> Duration {
+    (began.elapsed() / 50).clamp(Duration::from_millis(1), Duration::from_millis(20))
+}
 
 /// What the supervisor reads.
 #[derive(Debug, Serialize, Deserialize)]
@@ -170,7 +172,7 @@ impl Containers {
                     _ => return Ok(()),
                 }
             }
-            tokio::time::sleep(INTERVAL).await;
+            tokio::time::sleep(pause(began)).await;
         }
         Err(self
             .unhealthy(request, format!("it did not answer within {} s; the last answer: {last}", within.as_secs())))
@@ -251,7 +253,7 @@ impl Containers {
                 let _ = rustix::process::kill_process(pid, signal);
                 signalled = Some(signal);
             }
-            tokio::time::sleep(INTERVAL).await;
+            tokio::time::sleep(pause(began)).await;
         }
         true
     }

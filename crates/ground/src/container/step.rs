@@ -56,14 +56,9 @@ impl<'a> Running<'a> {
         let mut output = Receiver::from_owned_fd(reader.into()).map_err(broken)?;
         let (bundle, state, pid_file) = (folder.bundle(), folder.state(), folder.path.join("pid"));
         let site = Site { bundle: &bundle, state: &state, pid_file: &pid_file, name: seat.name };
-        let Some(created) = house.runtime.create(&site, writer).await.map_err(broken)? else {
+        let Some(mut created) = house.runtime.create(&site, writer).await.map_err(broken)? else {
             house.runtime.destroy(&state, seat.name);
-            let mut said = Vec::new();
-            let _ = tokio::time::timeout(Duration::from_secs(1), output.read_to_end(&mut said)).await;
-            return Err(ContainerError::Start {
-                step: step.name.clone(),
-                said: String::from_utf8_lossy(&said).trim().to_owned(),
-            });
+            return Err(ContainerError::Start { step: step.name.clone(), said: said(&mut output).await });
         };
         let pid = created.pid;
         let raw = Pid::from_raw(pid.cast_signed()).ok_or_else(|| broken(io::ErrorKind::NotFound.into()))?;
@@ -82,6 +77,9 @@ impl<'a> Running<'a> {
         };
         if step.network == Network::Egress {
             running._egress = Egress::open(seat.name, pid, forwards, &folder.path).await?;
+        }
+        if !house.runtime.ready(&mut created).await {
+            return Err(ContainerError::Start { step: step.name.clone(), said: said(&mut running.output).await });
         }
         let failed = |said| ContainerError::Start { step: step.name.clone(), said };
         house.runtime.start(&site, created).await.map_err(failed)?;
@@ -155,6 +153,13 @@ impl Drop for Running<'_> {
             cgroup::remove(&self.name);
         }
     }
+}
+
+/// What a runtime had to say of a container that did not come about.
+async fn said(output: &mut Receiver) -> String {
+    let mut said = Vec::new();
+    let _ = tokio::time::timeout(Duration::from_secs(1), output.read_to_end(&mut said)).await;
+    String::from_utf8_lossy(&said).trim().to_owned()
 }
 
 /// The exit code of a process: its own, or 128 and the signal's number.

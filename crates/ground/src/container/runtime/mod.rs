@@ -3,10 +3,12 @@
 
 mod builtin;
 
-use std::io::{PipeWriter, Write as _};
+use std::io::PipeWriter;
 use std::path::{Path, PathBuf};
 
 use till_core::plan::{Limits, Network, Step};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
 
 use super::spec::{Seat, write_bundle};
 use super::{ContainerError, io, overlay::Overlay, trees};
@@ -32,7 +34,7 @@ pub enum Runtime {
     Tool(PathBuf),
 }
 
-/// A container that waits to be started.
+/// A container that is not started yet.
 pub(super) struct Created {
     pub(super) pid: u32,
     gate: Gate,
@@ -40,10 +42,24 @@ pub(super) struct Created {
 
 /// How it is started.
 enum Gate {
-    /// By a byte; when this is dropped it ends.
-    Pipe(PipeWriter),
+    /// By a letter; when the socket is closed it ends.
+    Socket {
+        socket: UnixStream,
+        /// The process that makes it, which ends by itself.
+        maker: Box<tokio::process::Child>,
+    },
     /// By a command.
     Command,
+}
+
+impl Gate {
+    /// Waits for that letter; false when it does not come any more.
+    async fn hears(&mut self, letter: u8) -> bool {
+        match self {
+            Self::Socket { socket, .. } => socket.read_u8().await.is_ok_and(|said| said == letter),
+            Self::Command => true,
+        }
+    }
 }
 
 /// Where a container is made: its bundle, what the runtime keeps of it, a place for its pid, and its name.
@@ -91,8 +107,8 @@ impl Runtime {
         Err(ContainerError::NoRuntime(said.join("; ")).into())
     }
 
-    /// Makes a container that waits to be started. Its output goes to `output`; when there is none (None is answered), what
-    /// the runtime had to say went there.
+    /// Makes a container, as far as that its network can be connected. Its output goes to `output`; when there is none (None is
+    /// answered), what the runtime had to say went there.
     pub(super) async fn create(&self, site: &Site<'_>, output: PipeWriter) -> std::io::Result<Option<Created>> {
         let Self::Tool(tool) = self else {
             return builtin::create(site.bundle, site.pid_file, output).await;
@@ -108,7 +124,16 @@ impl Runtime {
         Ok(Some(Created { pid: read_pid(site.pid_file)?, gate: Gate::Command }))
     }
 
-    /// Lets a container's command begin.
+    /// Waits until nothing but the start is missing; false when something failed, which was said where its output goes.
+    pub(super) async fn ready(&self, created: &mut Created) -> bool {
+        let ready = created.gate.hears(b'r').await;
+        if let Gate::Socket { maker, .. } = &mut created.gate {
+            let _ = maker.wait().await;
+        }
+        ready
+    }
+
+    /// Lets a container's command begin that is ready.
     pub(super) async fn start(&self, site: &Site<'_>, created: Created) -> Result<(), String> {
         match (self, created.gate) {
             (Self::Tool(tool), Gate::Command) => {
@@ -116,7 +141,7 @@ impl Runtime {
                 start.arg("--root").arg(site.state).arg("start").arg(site.name);
                 process::output(start).await.map(drop).map_err(|error| error.to_string())
             }
-            (_, Gate::Pipe(mut gate)) => gate.write_all(b".").map_err(|error| error.to_string()),
+            (_, Gate::Socket { mut socket, .. }) => socket.write_all(b"g").await.map_err(|error| error.to_string()),
             (Self::BuiltIn, Gate::Command) => Err("it was made by another runtime".to_owned()),
         }
     }
@@ -205,16 +230,21 @@ async fn try_run(runtime: &Runtime, data: &Path, first_id: u32) -> Result<(), Co
     let site = Site { bundle: &at("bundle"), state: &at("state"), pid_file: &at("pid"), name: &name };
     let start = |said: String| ContainerError::Start { step: "probe".to_owned(), said };
     let (mut said, output) = std::io::pipe().map_err(|error| start(error.to_string()))?;
-    let created = runtime.create(&site, output).await;
+    let mut created = runtime.create(&site, output).await;
+    let ready = match &mut created {
+        Ok(Some(created)) => runtime.ready(created).await,
+        _ => false,
+    };
     runtime.destroy(&at("state"), &name);
     super::cgroup::remove(&name);
     match created {
-        Ok(Some(created)) => {
+        Ok(Some(created)) if ready => {
             builtin::reap(created.pid);
             Ok(())
         }
         // Nothing that could hold the other end is left.
-        Ok(None) => {
+        Ok(created) => {
+            created.iter().for_each(|created| builtin::reap(created.pid));
             let mut words = String::new();
             let _ = std::io::Read::read_to_string(&mut said, &mut words);
             Err(start(words.trim().to_owned()))

@@ -2,7 +2,7 @@
 //! not do afterwards is taken from it here, in the order in which it can still be done.
 
 use std::convert::Infallible;
-use std::io::{PipeReader, PipeWriter, Read as _, Write as _};
+use std::io::{PipeReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, Gid, Mode, OFlags, Uid};
@@ -14,29 +14,29 @@ use super::spec::{Process, Spec};
 use super::{Said, failed, kernel, rootfs};
 use crate::process;
 
-/// Where the first process stands with the one that made it.
-pub(super) struct Lines {
-    /// A byte comes when its ids are mapped.
-    pub(super) mapped: PipeReader,
-    /// It says a byte when nothing but the start is missing.
-    pub(super) ready: PipeWriter,
-    /// What it has yet to enter, as the root of its ids.
-    pub(super) namespaces: UnshareFlags,
-}
-
-/// Becomes the command; comes back only when something failed. Its standard input is the gate: it waits there until the
-/// one who wanted it says a byte, and ends when that one is gone.
-pub(super) fn run(spec: &Spec, filter: &[Instruction], mut lines: Lines) -> Said<Infallible> {
+/// Becomes the command; comes back only when something failed. `maker` says a byte when the ids are mapped, and one when this
+/// process is in its cgroups. Standard input is the socket to the one who wanted the container.
+pub(super) fn run(
+    spec: &Spec,
+    filter: &[Instruction],
+    mut maker: PipeReader,
+    namespaces: UnshareFlags,
+) -> Said<Infallible> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(failed("hide itself"))?;
-    wait(&mut lines.mapped)?;
+    wait(&mut maker)?;
     become_user(0, 0, &[])?;
-    kernel::enter(lines.namespaces).map_err(failed("make namespaces"))?;
+    let late = namespaces & UnshareFlags::NEWCGROUP;
+    kernel::enter(namespaces - late).map_err(failed("make namespaces"))?;
+    say(b"n")?;
     kernel::default_signals().map_err(failed("reset signals"))?;
     rustix::process::setsid().map_err(failed("begin a session"))?;
     kernel::new_keyring().map_err(failed("make a keyring"))?;
     rustix::system::sethostname(spec.hostname.as_bytes()).map_err(failed("set the host's name"))?;
     kernel::loopback_up().map_err(failed("bring the loopback up"))?;
     rootfs::enter(spec)?;
+    wait(&mut maker)?;
+    // Where it is now is the root of all that it will see of cgroups.
+    kernel::enter(late).map_err(failed("make a namespace of cgroups"))?;
     let process = &spec.process;
     limit(process)?;
     rustix::thread::set_no_new_privs(process.no_new_privileges).map_err(failed("renounce new privileges"))?;
@@ -48,8 +48,7 @@ pub(super) fn run(spec: &Spec, filter: &[Instruction], mut lines: Lines) -> Said
     let program = find(process)?;
     kernel::close_at_exec().map_err(failed("close what is not its own"))?;
     kernel::filter_calls(filter).map_err(failed("filter system calls"))?;
-    lines.ready.write_all(b".").map_err(failed("say that it is ready"))?;
-    drop(lines);
+    say(b"r")?;
     gate()?;
     let env = process.env.iter().filter_map(|entry| entry.split_once('='));
     let error = process::become_program(&program, &process.args, env);
@@ -62,10 +61,18 @@ fn wait(line: &mut PipeReader) -> Said<()> {
     line.read_exact(&mut byte).map_err(|_| String::new())
 }
 
-/// Waits at standard input to be started, which is nothing to read from afterwards.
+/// Tells the one who wanted the container how far it is.
+fn say(letter: &[u8]) -> Said<()> {
+    rustix::io::write(rustix::stdio::stdin(), letter).map(drop).map_err(failed("say how far it is"))
+}
+
+/// Waits to be started. Standard input is nothing to read from afterwards.
 fn gate() -> Said<()> {
     let mut byte = [0];
-    std::io::stdin().read_exact(&mut byte).map_err(|_| String::new())?;
+    match rustix::io::read(rustix::stdio::stdin(), &mut byte) {
+        Ok(1) => {}
+        _ => return Err(String::new()),
+    }
     let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
     rustix::stdio::dup2_stdin(null.map_err(failed("open /dev/null"))?).map_err(failed("close the gate"))
 }

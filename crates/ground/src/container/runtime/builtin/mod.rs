@@ -1,15 +1,17 @@
 //! The built-in runtime: makes containers as an OCI runtime does, from the same bundle, without starting one thrice.
 //!
 //! ```text
-//! till ── spawns ──► till __container BUNDLE        one thread, host's root
-//!   │                  ├─ cgroups, with limits; enters them
+//! till ── spawns ──► till __container BUNDLE …     one thread, host's root
 //!   │                  ├─ clone ──► init             till's child, with ids and processes of its own
-//!   │                  ├─ maps ids ─────► │          namespaces, mounts, root, limits, capabilities, user, system calls
-//!   │                  │ ◄────── ready ── │
-//!   │ ◄─ exit 0, pid ──┘                  │ waits at its standard input: the gate
-//!   ├─ start: a byte into the gate ─────► ├─ exec of the command
+//!   │                  ├─ maps ids ─────► │          namespaces
+//!   │ ◄──────────────────── `n` ───────── │          a network can be connected from here on
+//!   │                  ├─ puts it into its cgroups ► │ mounts, root, limits, capabilities, user, system calls
+//!   │ ◄──────────────────── `r` ───────── │ nothing but the start is missing
+//!   ├─ start: `g` ──────────────────────► ├─ exec of the command
 //!   └─ delete: the cgroups               ─┘
 //! ```
+//!
+//! The letters go over a socket that is init's standard input. When it is closed, init ends.
 //!
 //! What it does not know of a bundle it refuses; then, or where the kernel lacks what it needs, the probe chooses another.
 //! The order of things and what is protected follow runc 1.1 (docs/decisions/0014).
@@ -20,12 +22,13 @@ mod kernel;
 mod rootfs;
 pub(in crate::container) mod spec;
 
-use std::io::{PipeWriter, Read as _, Write as _};
+use std::io::{PipeWriter, Write as _};
 use std::path::Path;
 use std::process::Stdio;
 
 use rustix::fs::{Gid, Uid};
 use rustix::thread::UnshareFlags;
+use tokio::net::UnixStream;
 
 use super::super::cgroup;
 use super::{Created, Gate};
@@ -43,26 +46,29 @@ fn failed<E: std::fmt::Display>(deed: &str) -> impl Fn(E) -> String {
     move |error| format!("cannot {deed}: {error}")
 }
 
-/// Makes a container that waits to be started. Its output, and what there is to say when it fails, go to `output`.
+/// Makes a container, as far as that its network can be connected. Its output, and what there is to say when it fails, go to
+/// `output`.
 pub(super) async fn create(bundle: &Path, pid_file: &Path, output: PipeWriter) -> std::io::Result<Option<Created>> {
     // Here, so that whoever clears away after us either finds them or has nothing to find.
     let spec = read(bundle).map_err(std::io::Error::other)?;
     let name = spec.linux.cgroup().ok_or(std::io::ErrorKind::InvalidInput)?;
     cgroup::make(name, &spec.linux.resources).map_err(|error| std::io::Error::other(chain(&error)))?;
-    let (waits, gate) = std::io::pipe()?;
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
     // One of an earlier step would be taken for this one's.
     let _ = std::fs::remove_file(pid_file);
     let mut command = process::command(OURSELVES);
     command.arg0("till").arg("__container").arg(bundle).arg(pid_file).arg(std::process::id().to_string());
-    command.stdin(Stdio::from(waits)).stdout(output.try_clone()?).stderr(output);
-    let status = command.status().await?;
-    let pid = super::read_pid(pid_file);
-    if !status.success() {
-        pid.into_iter().for_each(reap);
-        return Ok(None);
+    command.stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs))).stdout(output.try_clone()?).stderr(output);
+    let maker = Box::new(command.spawn()?);
+    // It holds the other ends, which would keep us from seeing that nobody has them any more.
+    drop(command);
+    let mut gate = Gate::Socket { socket: UnixStream::from_std(ours)?, maker };
+    if gate.hears(b'n').await {
+        return Ok(Some(Created { pid: super::read_pid(pid_file)?, gate }));
     }
-    let pid = pid?;
-    Ok(Some(Created { pid, gate: Gate::Pipe(gate) }))
+    super::read_pid(pid_file).into_iter().for_each(reap);
+    Ok(None)
 }
 
 /// Ends a first process that was not started, and waits for it: it is our child.
@@ -89,24 +95,23 @@ pub fn contain(bundle: &Path, pid_file: &Path, parent: u32) -> Result<(), String
         flag.map(|flag| flags | flag).ok_or_else(|| format!("there is no namespace `{}`", namespace.kind))
     })?;
     let name = spec.linux.cgroup().ok_or("the bundle names no cgroup of ours")?;
-    cgroup::enter(name, &spec.linux.resources).map_err(|error| chain(&error))?;
     own_output(&spec)?;
-    let pipe = || std::io::pipe().map_err(failed("make a pipe"));
-    let ((mapped, mut map), (mut readiness, ready)) = (pipe()?, pipe()?);
+    let (line, mut told) = std::io::pipe().map_err(failed("make a pipe"))?;
     let Some(pid) = kernel::copy().map_err(failed("make an instance's first process"))? else {
-        drop((map, readiness));
-        return init::run(&spec, &filter, init::Lines { mapped, ready, namespaces }).map(|never| match never {});
+        drop(told);
+        return init::run(&spec, &filter, line, namespaces).map(|never| match never {});
     };
-    drop((mapped, ready));
-    std::fs::write(pid_file, pid.as_raw_nonzero().to_string()).map_err(failed("write the pid"))?;
+    drop(line);
+    let pid = pid.as_raw_nonzero();
+    std::fs::write(pid_file, pid.to_string()).map_err(failed("write the pid"))?;
     for (file, mappings) in [("uid_map", &spec.linux.uid_mappings), ("gid_map", &spec.linux.gid_mappings)] {
         let lines: String = mappings.iter().map(spec::Mapping::line).collect();
-        std::fs::write(format!("/proc/{}/{file}", pid.as_raw_nonzero()), lines).map_err(failed("map ids"))?;
+        std::fs::write(format!("/proc/{pid}/{file}"), lines).map_err(failed("map ids"))?;
     }
-    map.write_all(b".").map_err(failed("let the instance go on"))?;
-    let mut byte = [0];
-    // It has said itself what it could not do.
-    readiness.read_exact(&mut byte).map_err(|_| String::new())
+    told.write_all(b".").map_err(failed("let the instance go on"))?;
+    // The kernel takes its time for that, in which the instance is furnished.
+    cgroup::put(pid.get().cast_unsigned(), name, &spec.linux.resources).map_err(|error| chain(&error))?;
+    told.write_all(b".").map_err(failed("let the instance go on"))
 }
 
 fn read(bundle: &Path) -> Said<Spec> {
