@@ -122,22 +122,6 @@ pub fn start_error(command: &Command, source: io::Error) -> ToolError {
     ToolError::Start { tool: command.as_std().get_program().to_string_lossy().into_owned(), source }
 }
 
-/// Becomes another program, with these variables alone; the first of `argv` is what it is told that it is called. Comes back
-/// only when that failed.
-#[expect(clippy::disallowed_methods, reason = "this is the place")]
-pub fn become_program<'e>(
-    program: &std::path::Path,
-    argv: &[String],
-    env: impl Iterator<Item = (&'e str, &'e str)>,
-) -> io::Error {
-    use std::os::unix::process::CommandExt;
-    let mut command = std::process::Command::new(program);
-    if let Some((name, arguments)) = argv.split_first() {
-        command.arg0(name).args(arguments);
-    }
-    command.env_clear().envs(env).exec()
-}
-
 /// Runs a command to its end without a runtime around it, for use in `Drop`; its result does not matter any more.
 #[expect(clippy::disallowed_methods, reason = "this is the place")]
 pub fn run_quietly(argv: &[&OsStr]) {

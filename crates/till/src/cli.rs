@@ -76,7 +76,7 @@ pub(crate) enum Command {
     Supervise { folder: PathBuf },
     /// Make a container of a bundle
     #[command(name = "__container", hide = true)]
-    Container { bundle: PathBuf, pid_file: PathBuf, parent: u32 },
+    Container { bundle: PathBuf, parent: u32 },
 }
 
 impl Command {

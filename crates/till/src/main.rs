@@ -29,8 +29,8 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
-    if let cli::Command::Container { bundle, pid_file, parent } = &arguments.command {
-        return contain(bundle, pid_file, *parent);
+    if let cli::Command::Container { bundle, parent } = &arguments.command {
+        return contain(bundle, *parent);
     }
     let screen = screen::Screen::new(&arguments);
     let outcome = start(arguments, &screen);
@@ -44,8 +44,8 @@ fn main() -> ExitCode {
 }
 
 /// Before anything else: it makes namespaces, for which there may be one thread only. Its words are a step's output.
-fn contain(bundle: &std::path::Path, pid_file: &std::path::Path, parent: u32) -> ExitCode {
-    match till_ground::container::contain(bundle, pid_file, parent) {
+fn contain(bundle: &std::path::Path, parent: u32) -> ExitCode {
+    match till_ground::container::contain(bundle, parent) {
         Ok(()) => ExitCode::SUCCESS,
         Err(said) => {
             if !said.is_empty() {

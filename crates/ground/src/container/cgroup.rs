@@ -65,6 +65,9 @@ fn make_below(root: &Path, name: &str, resources: &Resources) -> Result<(), Cont
         }
     }
     for (parent, settings) in hierarchies(root, resources) {
+        // Where none is mounted, plain files would be made that nobody reads.
+        let mounted = parent.with_file_name("cgroup.procs");
+        std::fs::metadata(&mounted).map_err(io("find the cgroups of", &mounted))?;
         let folder = parent.join(name);
         std::fs::create_dir_all(&folder).map_err(io("make", &folder))?;
         for (file, value) in settings {
@@ -144,6 +147,22 @@ pub(super) fn kill_process(pid: u32) {
     }
 }
 
+/// What the names of probes begin with; the number of their process follows.
+pub(super) const PROBE: &str = "probe-";
+
+/// Removes what probes left whose process was killed.
+pub(super) fn remove_dead_probes() {
+    let hierarchies = std::fs::read_dir(ROOT).into_iter().flatten().flatten().map(|entry| entry.path().join("till"));
+    let entries = hierarchies.chain([PathBuf::from(ROOT).join("till")]).filter_map(|path| std::fs::read_dir(path).ok());
+    let names = entries.flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    for name in names.collect::<std::collections::BTreeSet<_>>() {
+        let pid = name.strip_prefix(PROBE).and_then(|pid| pid.parse::<u32>().ok());
+        if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            destroy(&name);
+        }
+    }
+}
+
 /// Whether a container has cgroups.
 pub(super) fn exists(name: &str) -> bool {
     folders(name).any(|folder| folder.exists())
@@ -216,15 +235,24 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let memory = root.path().join("memory/till/inst");
         std::fs::create_dir_all(&memory).unwrap();
+        make_below(root.path(), "inst", &resources(true)).unwrap_err();
+        for controller in ["cpu", "devices", "memory", "pids"] {
+            std::fs::create_dir_all(root.path().join(controller)).unwrap();
+            std::fs::write(root.path().join(controller).join("cgroup.procs"), "").unwrap();
+        }
         std::fs::write(memory.join("memory.memsw.limit_in_bytes"), "").unwrap();
         make_below(root.path(), "inst", &resources(true)).unwrap();
         let wanted = [
+            "cpu/cgroup.procs: ",
             "cpu/till/inst/cpu.cfs_period_us: 100000",
             "cpu/till/inst/cpu.cfs_quota_us: 50000",
+            "devices/cgroup.procs: ",
             "devices/till/inst/devices.allow: c 136:* rwm",
             "devices/till/inst/devices.deny: a",
+            "memory/cgroup.procs: ",
             "memory/till/inst/memory.limit_in_bytes: 1000",
             "memory/till/inst/memory.memsw.limit_in_bytes: 1000",
+            "pids/cgroup.procs: ",
             "pids/till/inst/pids.max: 7",
         ];
         assert_eq!(files(root.path()), wanted);
@@ -234,9 +262,11 @@ mod tests {
     fn with_one_hierarchy_it_is_told_everything() {
         let root = tempfile::tempdir().unwrap();
         std::fs::write(root.path().join("cgroup.controllers"), "cpu memory pids").unwrap();
+        std::fs::write(root.path().join("cgroup.procs"), "").unwrap();
         make_below(root.path(), "inst", &resources(false)).unwrap();
         let wanted = [
             "cgroup.controllers: cpu memory pids",
+            "cgroup.procs: ",
             "cgroup.subtree_control: +memory +pids +cpu",
             "till/cgroup.subtree_control: +memory +pids +cpu",
             "till/inst/memory.max: 1000",

@@ -148,7 +148,9 @@ impl Blame for ContainerError {
     fn fault(&self) -> Fault {
         match self {
             Self::User(_) | Self::Group(_) | Self::Place { .. } | Self::Layers(..) => Fault::Base,
-            // What the runtimes say of a command that cannot be executed; anything else is theirs.
+            // What the runtimes say of a command that cannot be executed, and ours of an image; anything else is theirs.
+            Self::Start { said, .. } if said.starts_with("the image's ") => Fault::Base,
+            Self::Start { said, .. } if said.starts_with("cannot ") => Fault::House,
             Self::Start { said, .. }
                 if ["no such file", "not found", "permission denied", "not a directory"]
                     .iter()

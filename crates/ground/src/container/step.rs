@@ -16,7 +16,7 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::task::JoinHandle;
 
 use super::egress::{Egress, Forward};
-use super::runtime::Site;
+use super::runtime::{Created, Site};
 use super::seat::Folder;
 use super::spec::{Seat, write_bundle};
 use super::{ContainerError, House, cgroup};
@@ -36,6 +36,8 @@ pub(super) struct Running<'a> {
     /// The same, by number.
     pub(super) pid: u32,
     output: Receiver,
+    /// Until it is started.
+    created: Option<Created>,
     _egress: Option<Egress>,
     deleted: bool,
 }
@@ -56,33 +58,47 @@ impl<'a> Running<'a> {
         let mut output = Receiver::from_owned_fd(reader.into()).map_err(broken)?;
         let (bundle, state, pid_file) = (folder.bundle(), folder.state(), folder.path.join("pid"));
         let site = Site { bundle: &bundle, state: &state, pid_file: &pid_file, name: seat.name };
-        let Some(mut created) = house.runtime.create(&site, writer).await.map_err(broken)? else {
+        let cleared = |error: io::Error| {
+            house.runtime.destroy(&state, seat.name);
+            broken(error)
+        };
+        let Some(mut created) = house.runtime.create(&site, writer).await.map_err(cleared)? else {
             house.runtime.destroy(&state, seat.name);
             return Err(ContainerError::Start { step: step.name.clone(), said: said(&mut output).await });
         };
         let pid = created.pid;
-        let raw = Pid::from_raw(pid.cast_signed()).ok_or_else(|| broken(io::ErrorKind::NotFound.into()))?;
-        let pidfd = rustix::process::pidfd_open(raw, PidfdFlags::empty()).map_err(|error| broken(error.into()))?;
-        let waited = pidfd.try_clone().map_err(broken)?;
+        let watched = watch(pid).map_err(cleared)?;
+        created.is_watched = true;
+        let (pidfd, ended) = watched;
         let mut running = Self {
             house,
             name: seat.name.to_owned(),
             state: state.clone(),
             pidfd,
-            ended: tokio::task::spawn_blocking(move || reap(&waited)),
+            ended,
             pid,
             output,
+            created: Some(created),
             _egress: None,
             deleted: false,
         };
-        if step.network == Network::Egress {
-            running._egress = Egress::open(seat.name, pid, forwards, &folder.path).await?;
-        }
-        if !house.runtime.ready(&mut created).await {
+        let egress = match step.network {
+            Network::Egress => Egress::open(seat.name, pid, forwards, &folder.path).await,
+            Network::None => Ok(None),
+        };
+        let is_ready = match running.created.as_mut() {
+            Some(created) => house.runtime.ready(created).await,
+            None => false,
+        };
+        // When the instance has ended meanwhile, that is why it cannot be connected.
+        if !is_ready {
             return Err(ContainerError::Start { step: step.name.clone(), said: said(&mut running.output).await });
         }
-        let failed = |said| ContainerError::Start { step: step.name.clone(), said };
-        house.runtime.start(&site, created).await.map_err(failed)?;
+        running._egress = egress?;
+        if let Some(mut created) = running.created.take() {
+            let failed = |said| ContainerError::Start { step: step.name.clone(), said };
+            house.runtime.start(&site, &mut created).await.map_err(failed)?;
+        }
         Ok(running)
     }
 
@@ -148,18 +164,30 @@ impl<'a> Running<'a> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         if !self.deleted {
+            self.created.iter_mut().for_each(Created::abandon);
             self.kill(Evidence::OutOfTime);
             self.house.runtime.destroy(&self.state, &self.name);
-            cgroup::remove(&self.name);
+            cgroup::destroy(&self.name);
         }
     }
+}
+
+/// A handle of a first process, and a thread that waits for its end.
+fn watch(pid: u32) -> io::Result<(OwnedFd, JoinHandle<u8>)> {
+    let raw = Pid::from_raw(pid.cast_signed()).ok_or(io::ErrorKind::NotFound)?;
+    let pidfd = rustix::process::pidfd_open(raw, PidfdFlags::empty())?;
+    let waited = pidfd.try_clone()?;
+    Ok((pidfd, tokio::task::spawn_blocking(move || reap(&waited))))
 }
 
 /// What a runtime had to say of a container that did not come about.
 async fn said(output: &mut Receiver) -> String {
     let mut said = Vec::new();
     let _ = tokio::time::timeout(Duration::from_secs(1), output.read_to_end(&mut said)).await;
-    String::from_utf8_lossy(&said).trim().to_owned()
+    match String::from_utf8_lossy(&said).trim() {
+        "" => "it ended without a word".to_owned(),
+        said => said.to_owned(),
+    }
 }
 
 /// The exit code of a process: its own, or 128 and the signal's number.

@@ -59,10 +59,8 @@ fn clear(house: &House, id: &InstanceId, folder: &Folder) -> Result<(), Containe
 /// Ends everything that an instance of a dead owner still runs.
 pub(super) fn kill_processes(house: &House, name: &str, folder: &Folder) {
     house.runtime.destroy(&folder.state(), name);
-    for pid in cgroup::processes(name) {
-        cgroup::kill_process(pid);
-    }
-    cgroup::remove(name);
+    // Also when another runtime than today's had made it.
+    cgroup::destroy(name);
     pastas(&folder.path).for_each(cgroup::kill_process);
 }
 

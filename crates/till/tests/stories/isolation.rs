@@ -485,6 +485,42 @@ fn variables_of_the_machine_do_not_reach_a_step_without_network() {
     assert_eq!(words, ["HOME", "PATH", "PWD", "SHLVL", "SOURCE_DATE_EPOCH", "_"], "{said}");
 }
 
+/// A base whose one step runs in that directory, as that user.
+fn step_in(name: &str, user: &str, dir: &str) -> String {
+    let contract = format!(
+        "user = \"{user}\"\n[contract.source]\nas = \"dir\"\nat = \"/app\"\n\
+         [[contract.step]]\nname = \"look\"\ndir = \"{dir}\"\nrun = \"echo here: $(pwd); echo open: $(echo /proc/self/fd/*)\"\n\
+         [[contract.process]]\nname = \"web\"\nrun = \"sleep infinity\"\n"
+    );
+    small_base(name, &contract);
+    name.to_owned()
+}
+
+fn what_the_caller_has_open_is_not_there() {
+    let source = source(&[("a", "")]);
+    let build = |base: &str| {
+        let words = ["build", source.path().to_str().unwrap(), "--base", base, "--name", base, "--afresh", "--json"];
+        let till = command(&shared_data(), &words);
+        let mut shell = std::process::Command::new("bash");
+        shell.args(["-c", "exec 9</etc; exec \"$@\"", "bash"]).arg(till.get_program()).args(till.get_args());
+        shell.envs(till.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.output().unwrap()
+    };
+    let output = build(&step_in("open-files", "root", "/"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    // The shell has opened the fourth itself.
+    assert!(said.contains("open: /proc/self/fd/0 /proc/self/fd/1 /proc/self/fd/2"), "{said}");
+    assert!(!said.contains("fd/9"), "{said}");
+    let output = build(&step_in("open-dir", "root", "/proc/self/fd/9"));
+    assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn a_user_works_where_he_may_not_go_by_himself() {
+    let base = step_in("closed-dir", "app", "/root");
+    let called = prepare(source(&[("a", "")]).path(), &base, &base).ok();
+    assert!(called.said().iter().any(|line| *line == "here: /root"), "{:?}", called.said());
+}
+
 on_each_runtime! {
     root_inside_is_nobody_outside,
     a_user_that_is_not_root_has_no_capability_and_gets_none,
@@ -504,4 +540,6 @@ on_each_runtime! {
     caches_and_volatile_places_are_never_in_the_artifact,
     what_the_machine_lends_is_not_in_the_artifact,
     variables_of_the_machine_do_not_reach_a_step_without_network,
+    what_the_caller_has_open_is_not_there,
+    a_user_works_where_he_may_not_go_by_himself,
 }

@@ -38,6 +38,33 @@ pub enum Runtime {
 pub(super) struct Created {
     pub(super) pid: u32,
     gate: Gate,
+    /// Somebody waits for its first process, which is our child.
+    pub(super) is_watched: bool,
+}
+
+impl Created {
+    /// Ends whoever may still do something with the first process's number: to be called before that can be another's.
+    pub(super) fn abandon(&mut self) {
+        if let Gate::Socket { maker, .. } = &mut self.gate {
+            let _ = maker.start_kill();
+            while matches!(maker.try_wait(), Ok(None)) {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        }
+    }
+}
+
+impl Drop for Created {
+    fn drop(&mut self) {
+        if self.is_watched {
+            return;
+        }
+        self.abandon();
+        super::cgroup::kill_process(self.pid);
+        if let Some(pid) = rustix::process::Pid::from_raw(self.pid.cast_signed()) {
+            let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+        }
+    }
 }
 
 /// How it is started.
@@ -111,7 +138,7 @@ impl Runtime {
     /// answered), what the runtime had to say went there.
     pub(super) async fn create(&self, site: &Site<'_>, output: PipeWriter) -> std::io::Result<Option<Created>> {
         let Self::Tool(tool) = self else {
-            return builtin::create(site.bundle, site.pid_file, output).await;
+            return builtin::create(site.bundle, output).await;
         };
         let mut create = process::command(tool);
         create.arg("--root").arg(site.state).arg("create").arg("--bundle").arg(site.bundle);
@@ -121,7 +148,7 @@ impl Runtime {
         if !status.success() {
             return Ok(None);
         }
-        Ok(Some(Created { pid: read_pid(site.pid_file)?, gate: Gate::Command }))
+        Ok(Some(Created { pid: read_pid(site.pid_file)?, gate: Gate::Command, is_watched: false }))
     }
 
     /// Waits until nothing but the start is missing; false when something failed, which was said where its output goes.
@@ -134,14 +161,14 @@ impl Runtime {
     }
 
     /// Lets a container's command begin that is ready.
-    pub(super) async fn start(&self, site: &Site<'_>, created: Created) -> Result<(), String> {
-        match (self, created.gate) {
+    pub(super) async fn start(&self, site: &Site<'_>, created: &mut Created) -> Result<(), String> {
+        match (self, &mut created.gate) {
             (Self::Tool(tool), Gate::Command) => {
                 let mut start = process::command(tool);
                 start.arg("--root").arg(site.state).arg("start").arg(site.name);
                 process::output(start).await.map(drop).map_err(|error| error.to_string())
             }
-            (_, Gate::Socket { mut socket, .. }) => socket.write_all(b"g").await.map_err(|error| error.to_string()),
+            (_, Gate::Socket { socket, .. }) => socket.write_all(b"g").await.map_err(|error| error.to_string()),
             (Self::BuiltIn, Gate::Command) => Err("it was made by another runtime".to_owned()),
         }
     }
@@ -208,7 +235,8 @@ async fn try_run(runtime: &Runtime, data: &Path, first_id: u32) -> Result<(), Co
     trees::new_root(&at("upper"), ids)?;
     std::fs::create_dir(at("work")).map_err(io("make", at("work")))?;
     std::fs::create_dir(at("bundle")).map_err(io("make", at("bundle")))?;
-    let name = format!("probe-{}", std::process::id());
+    super::cgroup::remove_dead_probes();
+    let name = format!("{}{}", super::cgroup::PROBE, std::process::id());
     let overlay = Overlay::mount(&name, &[], &at("upper"), &at("work"))?;
     let program = overlay.root().join("probe");
     std::fs::write(&program, b"").map_err(io("write", &program))?;
@@ -230,25 +258,42 @@ async fn try_run(runtime: &Runtime, data: &Path, first_id: u32) -> Result<(), Co
     let site = Site { bundle: &at("bundle"), state: &at("state"), pid_file: &at("pid"), name: &name };
     let start = |said: String| ContainerError::Start { step: "probe".to_owned(), said };
     let (mut said, output) = std::io::pipe().map_err(|error| start(error.to_string()))?;
-    let mut created = runtime.create(&site, output).await;
-    let ready = match &mut created {
-        Ok(Some(created)) => runtime.ready(created).await,
-        _ => false,
-    };
-    runtime.destroy(&at("state"), &name);
-    super::cgroup::remove(&name);
-    match created {
-        Ok(Some(created)) if ready => {
-            builtin::reap(created.pid);
-            Ok(())
+    let mut created = {
+        // Also when we are interrupted.
+        let _cleared = Cleared { runtime, state: at("state"), name: name.clone() };
+        let mut created = runtime.create(&site, output).await;
+        if let Ok(Some(waiting)) = &mut created
+            && !runtime.ready(waiting).await
+        {
+            created = Ok(None);
         }
+        created
+    };
+    match &mut created {
+        Ok(Some(_)) => Ok(()),
         // Nothing that could hold the other end is left.
-        Ok(created) => {
-            created.iter().for_each(|created| builtin::reap(created.pid));
+        Ok(None) => {
             let mut words = String::new();
             let _ = std::io::Read::read_to_string(&mut said, &mut words);
             Err(start(words.trim().to_owned()))
         }
-        Err(source) => Err(ContainerError::Io { deed: "start", path: runtime.name().into(), source }),
+        Err(error) => {
+            let source = std::io::Error::new(error.kind(), error.to_string());
+            Err(ContainerError::Io { deed: "start", path: runtime.name().into(), source })
+        }
+    }
+}
+
+/// A container that is gone with its handle.
+struct Cleared<'r> {
+    runtime: &'r Runtime,
+    state: PathBuf,
+    name: String,
+}
+
+impl Drop for Cleared<'_> {
+    fn drop(&mut self) {
+        self.runtime.destroy(&self.state, &self.name);
+        super::cgroup::remove(&self.name);
     }
 }

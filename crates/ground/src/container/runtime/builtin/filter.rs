@@ -8,7 +8,7 @@ use syscalls::{aarch64, x86, x86_64};
 
 /// `linux.seccomp`, as far as our bundles use it.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Seccomp {
     default_action: String,
     default_errno_ret: u32,
@@ -17,7 +17,7 @@ pub(super) struct Seccomp {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Rule {
     names: Vec<String>,
     action: String,
@@ -29,7 +29,7 @@ struct Rule {
 
 /// One argument of a call, compared.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Condition {
     index: u32,
     value: u64,
@@ -76,13 +76,9 @@ pub(super) fn compile(seccomp: &Seccomp) -> Result<Vec<Instruction>, String> {
     let mut program = vec![plain(LOAD, ARCHITECTURE)];
     for architecture in &seccomp.architectures {
         let (audit, numbers): (u32, Numbers) = match architecture.as_str() {
-            "SCMP_ARCH_X86_64" => {
-                (AUDIT_X86_64, |name| number::<x86_64::Sysno>(name).map(|call| call.id().cast_unsigned()))
-            }
-            "SCMP_ARCH_X86" => (AUDIT_I386, |name| number::<x86::Sysno>(name).map(|call| call.id().cast_unsigned())),
-            "SCMP_ARCH_AARCH64" => {
-                (AUDIT_AARCH64, |name| number::<aarch64::Sysno>(name).map(|call| call.id().cast_unsigned()))
-            }
+            "SCMP_ARCH_X86_64" => (AUDIT_X86_64, of_x86_64),
+            "SCMP_ARCH_X86" => (AUDIT_I386, of_x86),
+            "SCMP_ARCH_AARCH64" => (AUDIT_AARCH64, of_aarch64),
             // 32-bit ARM is killed, as what is not known is; x32 has the number of x86-64, and fails below.
             "SCMP_ARCH_ARM" | "SCMP_ARCH_X32" => continue,
             other => return Err(format!("the architecture {other} is not known to the built-in runtime")),
@@ -182,8 +178,18 @@ fn answer(action: &str, errno: Option<u32>) -> Result<u32, String> {
     }
 }
 
-fn number<S: std::str::FromStr>(name: &str) -> Option<S> {
-    name.parse().ok()
+fn of_x86_64(name: &str) -> Option<u32> {
+    name.parse().ok().map(|call: x86_64::Sysno| call.id().cast_unsigned())
+}
+
+fn of_x86(name: &str) -> Option<u32> {
+    name.parse().ok().map(|call: x86::Sysno| call.id().cast_unsigned())
+}
+
+fn of_aarch64(name: &str) -> Option<u32> {
+    // The table has the name of the kernel's function, everybody else that of the call.
+    let name = if name == "newfstatat" { "fstatat" } else { name };
+    name.parse().ok().map(|call: aarch64::Sysno| call.id().cast_unsigned())
 }
 
 fn length(section: &[Instruction]) -> Result<u32, String> {
@@ -314,6 +320,19 @@ mod tests {
         ] {
             assert_eq!(run(&program, audit, number, [0; 6]), wanted, "{audit:#x} {number}");
         }
+    }
+
+    #[test]
+    fn what_no_program_can_do_without_has_a_number_everywhere() {
+        let calls =
+            ["read", "write", "close", "execve", "exit_group", "openat", "mmap", "brk", "clone3", "futex", "statx"];
+        for name in calls {
+            for numbers in [of_x86_64 as Numbers, of_x86, of_aarch64] {
+                assert!(numbers(name).is_some() || name == "mmap", "{name}");
+            }
+        }
+        assert_eq!([of_x86_64("newfstatat"), of_aarch64("newfstatat")], [Some(262), Some(79)]);
+        assert_eq!([of_x86("fstatat64"), of_x86("mmap2")], [Some(300), Some(192)]);
     }
 
     #[test]

@@ -12,7 +12,6 @@ use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
 use super::filter::Instruction;
 use super::spec::{Process, Spec};
 use super::{Said, failed, kernel, rootfs};
-use crate::process;
 
 /// Becomes the command; comes back only when something failed. `maker` says a byte when the ids are mapped, and one when this
 /// process is in its cgroups. Standard input is the socket to the one who wanted the container.
@@ -38,21 +37,27 @@ pub(super) fn run(
     // Where it is now is the root of all that it will see of cgroups.
     kernel::enter(late).map_err(failed("make a namespace of cgroups"))?;
     let process = &spec.process;
-    limit(process)?;
+    // As the root that it still is, who may go everywhere in the image; or else as the user, to whom it may belong.
+    let is_there = rustix::process::chdir(&process.cwd).is_ok();
     rustix::thread::set_no_new_privs(process.no_new_privileges).map_err(failed("renounce new privileges"))?;
     bound(process)?;
     become_user(process.user.uid, process.user.gid, &process.user.additional_gids)?;
     restrict(process)?;
     rustix::process::umask(Mode::from_raw_mode(process.user.umask));
-    rustix::process::chdir(&process.cwd).map_err(|error| format!("chdir to {:?}: {error}", process.cwd))?;
+    if !is_there {
+        rustix::process::chdir(&process.cwd).map_err(|error| format!("chdir to {:?}: {error}", process.cwd))?;
+    }
+    // A place that is not below the root has no path.
+    let cwd = rustix::process::getcwd(Vec::new()).map_err(failed("look where it is"))?;
+    if !cwd.as_bytes().starts_with(b"/") {
+        return Err(format!("chdir to {:?}: it is not in the image", process.cwd));
+    }
     let program = find(process)?;
     kernel::close_at_exec().map_err(failed("close what is not its own"))?;
     kernel::filter_calls(filter).map_err(failed("filter system calls"))?;
     say(b"r")?;
     gate()?;
-    let env = process.env.iter().filter_map(|entry| entry.split_once('='));
-    let error = process::become_program(&program, &process.args, env);
-    Err(format!("exec {}: {error}", program.display()))
+    Err(format!("exec {}: {}", program.display(), kernel::execute(&program, &process.args, &process.env)))
 }
 
 /// Waits for a byte. That none comes means that whoever would send it has failed, and has said so.
@@ -85,7 +90,8 @@ fn become_user(uid: u32, gid: u32, groups: &[u32]) -> Said<()> {
     rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(failed("set the user"))
 }
 
-fn limit(process: &Process) -> Said<()> {
+/// What a process may use; set before it is one of an instance, whose root may raise no limit of our caller's.
+pub(super) fn limit(process: &Process) -> Said<()> {
     for limit in &process.rlimits {
         let resource = match limit.kind.as_str() {
             "RLIMIT_NOFILE" => Resource::Nofile,
@@ -94,7 +100,7 @@ fn limit(process: &Process) -> Said<()> {
             other => return Err(format!("the limit {other} is not known to the built-in runtime")),
         };
         let wanted = Rlimit { current: Some(limit.soft), maximum: Some(limit.hard) };
-        rustix::process::setrlimit(resource, wanted).map_err(failed(&limit.kind))?;
+        rustix::process::setrlimit(resource, wanted).map_err(failed(&format!("set {}", limit.kind)))?;
     }
     Ok(())
 }

@@ -1,8 +1,11 @@
 //! The few calls to the kernel for which there is no safe library, each in a function that is. Only for a process that has
 //! one thread.
 
+use std::ffi::CString;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
@@ -84,6 +87,36 @@ pub(super) fn new_keyring() -> io::Result<()> {
     #[expect(unsafe_code, reason = "no library offers keyctl(2)")]
     let done = unsafe { libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, std::ptr::null::<u8>()) };
     answer(done)
+}
+
+/// Closes every descriptor but the standard ones: what our caller has left open is nothing for an instance. To be called before
+/// this process has opened any.
+pub(super) fn close_others() -> io::Result<()> {
+    // SAFETY: nothing in this process has a descriptor yet that it would still use.
+    #[expect(unsafe_code, reason = "no library offers close_range(2)")]
+    let done = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
+    answer(done)
+}
+
+/// Becomes another program; comes back only when that failed. Not by the C library's search, which would give what is no
+/// program to a shell.
+pub(super) fn execute(program: &Path, argv: &[String], env: &[String]) -> io::Error {
+    let text = |bytes: &[u8]| CString::new(bytes).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput));
+    let texts = |all: &[String]| all.iter().map(|one| text(one.as_bytes())).collect::<io::Result<Vec<_>>>();
+    let (program, argv, env) = match (text(program.as_os_str().as_bytes()), texts(argv), texts(env)) {
+        (Ok(program), Ok(argv), Ok(env)) => (program, argv, env),
+        (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => return error,
+    };
+    let pointers = |all: &[CString]| {
+        all.iter().map(|one| one.as_ptr()).chain(std::iter::once(std::ptr::null())).collect::<Vec<_>>()
+    };
+    let (argv, env) = (pointers(&argv), pointers(&env));
+    // SAFETY: both lists end with a null pointer, and what they point to lives as long as this call.
+    #[expect(unsafe_code, reason = "no library offers execve(2) without the search of execvp(3)")]
+    unsafe {
+        libc::execve(program.as_ptr(), argv.as_ptr(), env.as_ptr());
+    }
+    io::Error::last_os_error()
 }
 
 /// Lets no descriptor but the standard ones pass the next exec.

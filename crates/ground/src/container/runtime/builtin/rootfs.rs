@@ -37,7 +37,10 @@ pub(super) fn enter(spec: &Spec) -> Said<()> {
     // With what was mounted in it: what steps are lent.
     rustix::mount::mount_bind_recursive(root, root).map_err(failed("mount the root"))?;
     for mount in &spec.mounts {
-        attach(root, mount).map_err(|error| format!("cannot mount {}: {error}", mount.destination))?;
+        attach(root, mount).map_err(|error| match error {
+            Errno::LOOP | Errno::NOTDIR => format!("the image's {} is no directory", mount.destination),
+            error => format!("cannot mount {}: {error}", mount.destination),
+        })?;
     }
     devices(&place(root, "/dev").map_err(failed("find /dev"))?)?;
     pivot(root).map_err(failed("change the root"))?;
@@ -47,7 +50,8 @@ pub(super) fn enter(spec: &Spec) -> Said<()> {
     for path in &spec.linux.readonly_paths {
         protect(path).map_err(|error| format!("cannot protect {}: {error}", path.display()))?;
     }
-    std::fs::create_dir_all(&spec.process.cwd).map_err(failed("make the working directory"))
+    let cwd = &spec.process.cwd;
+    std::fs::create_dir_all(cwd).map_err(|error| format!("the image's working directory {}: {error}", cwd.display()))
 }
 
 /// A handle of a directory of the image; it and those above it are made where they are missing. A symlink is refused.

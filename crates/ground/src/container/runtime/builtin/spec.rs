@@ -22,8 +22,7 @@ pub(super) struct Spec {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Process {
-    #[serde(rename = "terminal")]
-    _terminal: bool,
+    pub(super) terminal: bool,
     pub(super) user: User,
     pub(super) args: Vec<String>,
     pub(super) env: Vec<String>,
@@ -64,8 +63,7 @@ pub(super) struct Rlimit {
 #[serde(deny_unknown_fields)]
 pub(super) struct Root {
     pub(super) path: PathBuf,
-    #[serde(rename = "readonly")]
-    _readonly: bool,
+    pub(super) readonly: bool,
 }
 
 #[derive(Debug, Deserialize)]
