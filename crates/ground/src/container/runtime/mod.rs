@@ -116,8 +116,8 @@ impl Runtime {
     pub async fn probe(names: &[String], data: &Path, first_id: u32, fresh: bool) -> Result<Self, till_core::Failure> {
         let memory = data.join("runtime");
         let stamps: String = names.iter().map(|name| format!("{}\n", stamp(name))).collect();
-        let remembered = std::fs::read_to_string(&memory).unwrap_or_default();
-        if let Some(name) = remembered.strip_prefix(&stamps).filter(|name| !fresh && !name.is_empty()) {
+        let text = std::fs::read_to_string(&memory).unwrap_or_default();
+        if let Some(name) = remembered(&text, &stamps, names).filter(|_| !fresh) {
             return Ok(Self::named(name));
         }
         let mut said = Vec::new();
@@ -125,7 +125,7 @@ impl Runtime {
             let runtime = Self::named(name);
             match try_run(&runtime, data, first_id).await {
                 Ok(()) => {
-                    std::fs::write(&memory, format!("{stamps}{name}")).map_err(io("write", &memory))?;
+                    std::fs::write(&memory, format!("{stamps}{CHOSEN}{name}")).map_err(io("write", &memory))?;
                     return Ok(runtime);
                 }
                 Err(error) => said.push(format!("{name}: {}", till_core::Failure::from(error).chain())),
@@ -205,6 +205,15 @@ impl Runtime {
             ]),
         }
     }
+}
+
+/// Before the name of the one that was chosen.
+const CHOSEN: &str = "chosen: ";
+
+/// The one that was chosen of the same candidates. Somebody may be writing it, or have other candidates.
+fn remembered<'n>(text: &str, stamps: &str, names: &'n [String]) -> Option<&'n String> {
+    let chosen = text.strip_prefix(stamps)?.strip_prefix(CHOSEN)?;
+    names.iter().find(|name| *name == chosen)
 }
 
 fn read_pid(file: &Path) -> std::io::Result<u32> {
@@ -295,5 +304,28 @@ impl Drop for Cleared<'_> {
     fn drop(&mut self) {
         self.runtime.destroy(&self.state, &self.name);
         super::cgroup::remove(&self.name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_holds_for_the_same_candidates_alone() {
+        let names = |all: &[&str]| all.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let (one, both) = (names(&["built-in"]), names(&["built-in", "runc"]));
+        for (text, stamps, names, chosen) in [
+            ("built-in 1\nchosen: built-in", "built-in 1\n", &one, Some("built-in")),
+            ("built-in 1\nrunc 2\nchosen: runc", "built-in 1\nrunc 2\n", &both, Some("runc")),
+            // Of a longer list, of another file, half written, nothing.
+            ("built-in 1\nrunc 2\nchosen: runc", "built-in 1\n", &one, None),
+            ("built-in 1\nchosen: built-in", "built-in 2\n", &one, None),
+            ("built-in 1\nchosen: buil", "built-in 1\n", &one, None),
+            ("built-in 1\nchosen: ", "built-in 1\n", &one, None),
+            ("", "built-in 1\n", &one, None),
+        ] {
+            assert_eq!(remembered(text, stamps, names).map(String::as_str), chosen, "{text:?}");
+        }
     }
 }
