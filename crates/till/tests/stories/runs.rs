@@ -305,7 +305,9 @@ fn piped(mut command: std::process::Command) -> Child {
 fn what_does_not_end_when_asked_is_killed() {
     processes("runs-stubborn", "web: trap '' TERM; echo no; while :; do sleep 0.05; done\nother: sleep 1000\n");
     let served = Served::new(&["runs-stubborn", "--process", "other"]);
-    let pid = std::fs::read_to_string(folder(served.id()).join("pid")).unwrap().trim().to_owned();
+    let running = std::fs::read(folder(served.id()).join("running.json")).unwrap();
+    let pid = serde_json::from_slice::<serde_json::Value>(&running).unwrap()["pid"].to_string();
+    assert!(Path::new("/proc").join(&pid).exists());
     let began = Instant::now();
     till(&["stop", served.id()]).ok();
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
