@@ -61,8 +61,7 @@ pub(super) fn convert(
             chunks.finish().map_err(damaged)?;
             tar.verify()
         });
-        let made = compress(&full, &empty, blob, to);
-        drop((full, empty));
+        let made = compress(full, empty, blob, to);
         let read = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         (read, made)
     });
