@@ -61,7 +61,8 @@ pub(super) fn convert(
             chunks.finish().map_err(damaged)?;
             tar.verify()
         });
-        let made = compress(full, empty, blob, to);
+        let made = compress(&full, &empty, blob, to);
+        drop((full, empty));
         let read = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         (read, made)
     });

@@ -16,7 +16,7 @@ mod walk;
 
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender};
 use std::{io, panic, thread};
 
 use sha2::{Digest as _, Sha256};
@@ -61,8 +61,9 @@ pub fn pack(upper: &Path, packing: &Packing, store: &Store) -> Result<Packed, Im
     let (chunks, full, empty) = open_chunks();
     let (walked, made) = thread::scope(|scope| {
         let walker = scope.spawn(|| walk::walk(upper, root, packing, store, chunks));
-        // A walker that waits for room in the channel learns that there is nobody any more when this has failed.
-        let made = compress(full, empty, blob, packing.compression);
+        let made = compress(&full, &empty, blob, packing.compression);
+        // A walker that waits for room in the channel learns that there is nobody any more.
+        drop((full, empty));
         let walked = walker.join().unwrap_or_else(|panic| panic::resume_unwind(panic));
         (walked, made)
     });
@@ -79,49 +80,26 @@ pub fn pack(upper: &Path, packing: &Packing, store: &Store) -> Result<Packed, Im
     })
 }
 
-/// Hashes and compresses what comes, each in a thread of its own; gives each chunk back.
+/// Hashes and compresses what comes; gives each chunk back.
 pub(crate) fn compress(
-    full: Receiver<Chunk>,
-    empty: Sender<Vec<u8>>,
+    full: &Receiver<Chunk>,
+    empty: &Sender<Vec<u8>>,
     blob: BlobWriter,
     compression: Compression,
 ) -> Result<(DiffId, BlobWriter), ImageError> {
     let path = blob.path().to_owned();
-    let (forward, hashed) = sync_channel(AHEAD);
-    let (hash, blob) = thread::scope(|scope| {
-        let hasher = scope.spawn(move || {
-            let mut hash = Sha256::new();
-            for chunk in full {
-                hash.update(&chunk.bytes[..chunk.filled]);
-                // The compressor has failed: who fills chunks learns it from us.
-                if forward.send(chunk).is_err() {
-                    break;
-                }
-            }
-            hash
-        });
-        // Who waits for a chunk to fill, or for one to hash, learns that there is nobody any more when this has ended.
-        let made = squeeze(hashed, empty, blob, compression);
-        (hasher.join().unwrap_or_else(|panic| panic::resume_unwind(panic)), made)
-    });
-    let blob = blob.map_err(failed("write", path))?;
-    Ok((DiffId(Digest::from_sha256(hash.finalize().as_slice())), blob))
-}
-
-/// How many hashed chunks may wait to be compressed.
-const AHEAD: usize = 2;
-
-fn squeeze(
-    hashed: Receiver<Chunk>,
-    empty: Sender<Vec<u8>>,
-    blob: BlobWriter,
-    compression: Compression,
-) -> io::Result<BlobWriter> {
-    let mut compressor = Compressor::new(compression, blob)?;
-    for chunk in hashed {
-        compressor.write_all(&chunk.bytes[..chunk.filled])?;
-        // Nobody wants it any more after the last one.
-        let _ = empty.send(chunk.bytes);
-    }
-    compressor.finish()
+    let deed = || -> io::Result<_> {
+        let mut hash = Sha256::new();
+        let mut compressor = Compressor::new(compression, blob)?;
+        for chunk in full {
+            let bytes = &chunk.bytes[..chunk.filled];
+            hash.update(bytes);
+            compressor.write_all(bytes)?;
+            // Nobody wants it any more after the last one.
+            let _ = empty.send(chunk.bytes);
+        }
+        let diff_id = DiffId(Digest::from_sha256(hash.finalize().as_slice()));
+        Ok((diff_id, compressor.finish()?))
+    };
+    deed().map_err(failed("write", path))
 }
