@@ -10,6 +10,7 @@ pub mod dockerfile;
 pub mod fault;
 pub mod id;
 pub mod inventory;
+pub mod known;
 pub mod model;
 pub mod packages;
 pub mod plan;

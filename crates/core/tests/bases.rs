@@ -8,12 +8,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use till_core::contract::{Contract, Request};
+use till_core::contract::{Contract, Request, Settings};
 use till_core::dockerfile::plan::Known;
 use till_core::dockerfile::spec::Choice;
 use till_core::model::{AppFile, BaseRef, BaseSpec, BaseVersion, FileKind, SourceFile, SourceView};
 use till_core::packages::Resolved;
-use till_core::plan::{Plan, lint};
+use till_core::plan::{Config, Plan, lint};
 use till_core::recipe::{FoundFile, Ground, Recipe};
 use till_core::{Digest, ManifestDigest};
 
@@ -87,11 +87,13 @@ fn plan(app: &str) -> Plan {
     let request = Request {
         base: Some(&version(name)),
         base_epoch: EPOCH,
-        base_env: &BTreeMap::new(),
+        image: &Config::default(),
         source: &view(&folder, |view| contract.reads(view, &app_file, &Choice::default())),
         app: &app_file,
         env: &BTreeMap::new(),
         choice: &Choice::default(),
+        buildpacks: &[],
+        settings: &Settings::default(),
         known: &Known::default(),
         environment: "container",
         architecture: "amd64",

@@ -1,5 +1,6 @@
 //! Images that others made become bases: kept as they are, and never made again.
 
+use till_core::contract::of_image;
 use till_core::model::{BaseName, ExternalBase, ExternalFile, ImageName, Origin};
 use till_core::{Failure, Fault};
 use till_image::{ImportLimits, ImportSource, Imported, Platform};
@@ -9,6 +10,7 @@ use crate::catalog::BaseEntry;
 use crate::exchange::Pulled;
 use crate::journal::{Event, Observer};
 use crate::lock::{self, Sharing};
+use crate::world::said;
 
 /// What is to be imported.
 #[derive(Debug, Clone)]
@@ -90,7 +92,11 @@ impl Engine {
         imported.notices.iter().for_each(|notice| observer.event(Event::Notice(notice)));
         let about = ExternalBase {
             version: 1,
-            spec: ExternalFile { name: Some(name.clone()), ..wish.file.clone() },
+            spec: ExternalFile {
+                name: Some(name.clone()),
+                contract: wish.file.contract.clone().or_else(|| of_image(&said(&imported.image.config))),
+                ..wish.file.clone()
+            },
             external: Origin {
                 source: wish.typed.clone(),
                 reference: imported.reference,

@@ -34,10 +34,12 @@ mod recreate;
 mod run;
 mod world;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use till_core::port::{Bootstrapper, Environment, Fetcher, Registry, Runner};
+use till_core::contract::Settings;
+use till_core::port::{Bootstrapper, Environment, Fetcher, Registry, Runner, Sources};
 use till_core::{Failure, Fault};
 use till_image::Store;
 use till_ledger::Ledger;
@@ -52,6 +54,7 @@ pub use prepare::{Built, Planned, Wish};
 pub use recipes::{KeptRecipe, Verified};
 pub use recreate::{LockUse, Made, Remake};
 pub use run::{InstanceEntry, RunWish, new_instance_id};
+pub use world::Reach;
 
 /// Everything that work needs, wired by till.
 #[derive(Clone)]
@@ -72,6 +75,12 @@ pub struct Engine {
     pub registry: Arc<dyn Registry>,
     /// What gets single files of the web.
     pub fetcher: Arc<dyn Fetcher>,
+    /// Where code of others comes from.
+    pub sources: Arc<dyn Sources>,
+    /// Programs of the house that run inside instances, by name.
+    pub programs: BTreeMap<&'static str, &'static [u8]>,
+    /// What the operator says of code that contracts call by name.
+    pub settings: Settings,
     /// Seconds since 1970, now.
     pub now: fn() -> i64,
 }

@@ -7,8 +7,8 @@ use till_core::dockerfile;
 use till_core::dockerfile::spec::{Choice, DockerfileSpec};
 use till_core::id::PreparationId;
 use till_core::model::artifact::ARTIFACT_LABEL;
-use till_core::model::{AppFile, AppName, ArtifactLabel, BaseRef, SourceView, app};
-use till_core::plan::{Decision, Plan, lint};
+use till_core::model::{AppFile, AppName, ArtifactLabel, BaseRef, Launch, SourceView, app};
+use till_core::plan::{Decision, ImageDraft, Plan, lint};
 use till_core::port::SourceTree;
 use till_core::provenance::Made;
 use till_core::{Failure, Fault, ManifestDigest};
@@ -21,7 +21,7 @@ use crate::inventory::Told;
 use crate::journal::{Event, Observer, StepReport};
 use crate::lock::{self, Sharing};
 use crate::mill::{Material, Milled, Milling};
-use crate::world::{World, configured};
+use crate::world::{Reach, World, configured, said};
 use crate::{Engine, new_bits};
 
 /// What the user asked for.
@@ -38,6 +38,10 @@ pub struct Wish {
     pub env: BTreeMap<String, String>,
     /// Of the app's own Dockerfile; wins over till.toml.
     pub choice: Choice,
+    /// Buildpacks, in order; they win over those that the app names.
+    pub buildpacks: Vec<String>,
+    /// What the source may name.
+    pub reach: Reach,
     /// What steps may ask for by name; in no layer, no plan and no log of ours.
     pub secrets: BTreeMap<String, Vec<u8>>,
     /// Nothing that was made before is taken.
@@ -84,6 +88,22 @@ fn contract(base: &BaseEntry) -> Result<ContractSpec, Failure> {
     })
 }
 
+/// What the artifact says of itself.
+fn label(planned: &Planned, launch: Launch) -> ArtifactLabel {
+    ArtifactLabel {
+        version: 1,
+        app: planned.app.clone(),
+        contract: planned.plan.contract.clone(),
+        base: planned.base.as_ref().map(|base| base.fact.version.clone()),
+        images: planned.plan.images.clone(),
+        commit: planned.view.commit.clone(),
+        dirty: planned.view.dirty,
+        source: planned.view.tree(),
+        plan: planned.plan.digest(),
+        launch,
+    }
+}
+
 impl Engine {
     /// Decides what will be done, and does nothing of it. Images and files that a Dockerfile names are fetched, for what
     /// they are is part of the plan.
@@ -94,19 +114,20 @@ impl Engine {
         let reads = contract.reads(&view, &app_file, &wish.choice);
         let files: Vec<_> = reads.iter().filter_map(|path| view.file(path).cloned()).collect();
         view.texts = wish.source.texts(&files).await?;
-        let set = base.iter().flat_map(|base| &base.image.config.env);
-        // An image of others may hold what is no variable.
-        let base_env = set.filter(|(name, _)| !name.is_empty() && !name.contains('=')).cloned().collect();
-        let mut world = World::new(self, Fault::Source, observer);
+        let image = base.as_ref().map(|base| said(&base.image.config)).unwrap_or_default();
+        let app = wish.name.clone().or(app_file.name.clone()).unwrap_or_else(|| wish.default_name.clone());
+        let mut world = World::new(self, Fault::Source, observer).of_app(&app, &view).within(wish.reach);
         let plan = loop {
             let request = Request {
                 base: base.as_ref().map(|base| &base.fact.version),
                 base_epoch: crate::recreate::EPOCH,
-                base_env: &base_env,
+                image: &image,
                 source: &view,
                 app: &app_file,
                 env: &wish.env,
                 choice: &wish.choice,
+                buildpacks: &wish.buildpacks,
+                settings: &self.settings,
                 known: &world.known,
                 environment: self.environment.name(),
                 architecture: &Platform::host().architecture,
@@ -129,7 +150,6 @@ impl Engine {
             }
             _ => None,
         };
-        let app = wish.name.clone().or(app_file.name).unwrap_or_else(|| wish.default_name.clone());
         Ok(Planned { plan, base, contract, app, view, dockerfile })
     }
 
@@ -246,8 +266,9 @@ impl Engine {
             logs: self.folder(&format!("logs/{}", staging.id))?,
         };
         let milled = milling.run().await?;
-        let label = self.label(planned, &milled)?;
-        let image = self.assemble(planned, &milled, &label)?;
+        let concluded = planned.contract.conclude(&planned.plan, &milled.collected)?;
+        let label = label(planned, concluded.launch);
+        let image = self.assemble(planned, &milled, &label, concluded.image.as_ref())?;
         let told = Told {
             made: Made::App(planned.app.as_str()),
             plan: &planned.plan,
@@ -272,22 +293,13 @@ impl Engine {
         Ok(Built { artifact: image.manifest, label, reused: false, steps: milled.steps, notices: milled.notices })
     }
 
-    fn label(&self, planned: &Planned, milled: &Milled) -> Result<ArtifactLabel, Failure> {
-        Ok(ArtifactLabel {
-            version: 1,
-            app: planned.app.clone(),
-            contract: planned.plan.contract.clone(),
-            base: planned.base.as_ref().map(|base| base.fact.version.clone()),
-            images: planned.plan.images.clone(),
-            commit: planned.view.commit.clone(),
-            dirty: planned.view.dirty,
-            source: planned.view.tree(),
-            plan: planned.plan.digest(),
-            launch: planned.contract.conclude(&planned.plan, &milled.collected)?,
-        })
-    }
-
-    fn assemble(&self, planned: &Planned, milled: &Milled, label: &ArtifactLabel) -> Result<Image, Failure> {
+    fn assemble(
+        &self,
+        planned: &Planned,
+        milled: &Milled,
+        label: &ArtifactLabel,
+        draft: Option<&ImageDraft>,
+    ) -> Result<Image, Failure> {
         let mut annotations = BTreeMap::from([("org.opencontainers.image.title".to_owned(), planned.app.to_string())]);
         let plan = &planned.plan;
         let below = plan.root(&plan.top);
@@ -310,9 +322,9 @@ impl Engine {
             epoch: plan.stages.last().map_or(crate::recreate::EPOCH, |stage| stage.epoch),
             labels: BTreeMap::from([(ARTIFACT_LABEL.to_owned(), written(label))]),
             // A config that the plan says whole is not changed: it is what any other builder would write.
-            launch: plan.image.is_none().then(|| (&label.launch, label.launch.default_process())),
+            launch: draft.is_none().then(|| (&label.launch, label.launch.default_process())),
             annotations,
-            ..configured(plan, below.as_ref())
+            ..configured(draft, below.as_ref())
         };
         Ok(till_image::assemble(&assembly, &self.store)?)
     }

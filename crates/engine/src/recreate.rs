@@ -243,7 +243,7 @@ impl Engine {
                 ("org.opencontainers.image.title".to_owned(), label.spec.name.to_string()),
                 ("org.opencontainers.image.description".to_owned(), label.spec.description.clone()),
             ]),
-            ..configured(plan, below.as_ref())
+            ..configured(plan.image.as_ref(), below.as_ref())
         };
         Ok((till_image::assemble(&assembly, &self.store)?, steps))
     }

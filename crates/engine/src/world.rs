@@ -1,15 +1,16 @@
-//! What a Dockerfile names of the world outside: images and files, found out while planning, for what they are is part of
-//! the plan. An image is a base, an image in a layout beside the recipe, or one in a registry.
+//! What a source names of the world outside: images, files, code of others; found out while planning, for what they are is
+//! part of the plan. An image is a base, an image in a layout beside the recipe, or one in a registry.
 
 use std::path::PathBuf;
 
-use till_core::dockerfile::plan::{Known, KnownImage, KnownRemote, Need};
 use till_core::id::PreparationId;
+use till_core::known::{Known, KnownCode, KnownImage, KnownRemote, Need, Previous};
 use till_core::model::base_lock::LockedRemote;
-use till_core::model::{BaseLock, BaseRef, ImageName};
+use till_core::model::{AppName, BaseLock, BaseRef, ImageName, SourceView};
 use till_core::packages::Resolved;
-use till_core::plan::{Config, Healthcheck, Plan};
-use till_core::{Digest, Failure, Fault};
+use till_core::plan::{Config, Healthcheck, ImageDraft, Limits, NamedFile};
+use till_core::port::Opening;
+use till_core::{Digest, Failure, Fault, ManifestDigest};
 use till_image::{Assembly, History, Image, ImageConfig, ImportLimits, ImportSource, Platform, rfc3339};
 
 use crate::journal::{Event, Observer};
@@ -17,6 +18,16 @@ use crate::{Engine, new_bits};
 
 /// The largest file that ADD fetches.
 const MAX_REMOTE: u64 = 8 << 30;
+
+/// What a source may name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// What this machine has, too: it is who builds that wrote it.
+    Machine,
+    /// What anybody could get.
+    #[default]
+    World,
+}
 
 /// What was found out so far, and how more is.
 pub(crate) struct World<'a> {
@@ -28,12 +39,26 @@ pub(crate) struct World<'a> {
     folder: Option<PathBuf>,
     /// Answers that are taken in place of what there is today.
     lock: Option<&'a BaseLock>,
+    /// The app, and its source now.
+    app: Option<(&'a AppName, Digest)>,
+    reach: Reach,
     pub(crate) known: Known,
 }
 
 impl<'a> World<'a> {
     pub(crate) fn new(engine: &'a Engine, fault: Fault, observer: &'a dyn Observer) -> Self {
-        Self { engine, fault, observer, folder: None, lock: None, known: Known::default() }
+        let (app, reach) = (None, Reach::Machine);
+        Self { engine, fault, observer, folder: None, lock: None, app, reach, known: Known::default() }
+    }
+
+    /// The same for an app of that source.
+    pub(crate) fn of_app(self, app: &'a AppName, source: &SourceView) -> Self {
+        Self { app: Some((app, source.tree())), ..self }
+    }
+
+    /// The same for a source that may name so much.
+    pub(crate) fn within(self, reach: Reach) -> Self {
+        Self { reach, ..self }
     }
 
     /// The same with a folder whose layouts may be named.
@@ -85,9 +110,85 @@ impl<'a> World<'a> {
                     };
                     self.known.packages = Some(resolved);
                 }
+                Need::Code { address, texts } => {
+                    let code = self.code(address, texts).await?;
+                    self.known.code.insert(address.clone(), code);
+                }
+                Need::Look { image, pattern } => {
+                    let texts = self.look(image, pattern).await?;
+                    self.known.looks.insert((image.clone(), pattern.clone()), texts);
+                }
+                Need::Program(name) => {
+                    let bytes = self.engine.programs.get(name.as_str());
+                    let missing = || Failure::new(Fault::House, format!("there is no program `{name}` in till"));
+                    let digest = self.engine.store.put(bytes.ok_or_else(missing)?)?;
+                    self.known.programs.insert(name.clone(), digest);
+                }
+                Need::Previous => self.known.previous = Some(self.previous().await?),
             }
         }
         Ok(())
+    }
+
+    /// Code of others as it is today, which is then in the store.
+    async fn code(&self, address: &str, texts: &[String]) -> Result<KnownCode, Failure> {
+        let local = address.starts_with(['/', '.']) || address.starts_with("file:");
+        if local && self.reach == Reach::World {
+            let what = format!("`{address}` is of this machine, which the source has no say in");
+            return Err(Failure::new(self.fault, what).hint("put it into the source, or where it can be fetched from"));
+        }
+        self.observer.event(Event::Waiting(&format!("for {address}")));
+        let staging = self.engine.staging(&PreparationId::from_bits(new_bits()))?;
+        let caller = |failure: Failure| match failure.fault {
+            Fault::Caller => Failure { fault: self.fault, ..failure },
+            _ => failure,
+        };
+        let named = |failure: Failure| caller(failure).within(format!("cannot get `{address}`"));
+        let tree = self.engine.sources.open(address, &staging.path()).await.map_err(named)?;
+        let mut view = tree.view().await.map_err(named)?;
+        let wanted: Vec<_> = texts.iter().filter_map(|path| view.file(path).cloned()).collect();
+        view.texts = tree.texts(&wanted).await.map_err(named)?;
+        let archive = staging.path().join("code.tar");
+        // The same code has to be the same bytes, whenever and from wherever it came.
+        tree.archive(&NamedFile::all(&view.files), crate::recreate::EPOCH, &archive).await.map_err(named)?;
+        let digest = crate::mill::digest_of_file(archive.clone()).await?;
+        self.engine.store.take(&archive, &digest)?;
+        Ok(KnownCode { digest, view })
+    }
+
+    /// What files of an image say.
+    async fn look(
+        &self,
+        image: &ManifestDigest,
+        pattern: &str,
+    ) -> Result<std::collections::BTreeMap<String, String>, Failure> {
+        let opening = Opening {
+            id: till_core::id::InstanceId::from_bits(new_bits()),
+            layers: till_image::load(&self.engine.store, image)?.layers,
+            mounts: Vec::new(),
+            limits: Limits::default(),
+            epoch: crate::recreate::EPOCH,
+        };
+        let mut instance = self.engine.environment.open(opening).await?;
+        instance.read(&[pattern.to_owned()]).await
+    }
+
+    /// The newest artifact of the app that came of another source, if all of it is there.
+    async fn previous(&self) -> Result<Previous, Failure> {
+        let Some((app, source)) = &self.app else {
+            return Ok(Previous::Nothing);
+        };
+        for fact in self.engine.ledger.artifacts().await?.into_iter().filter(|fact| fact.app == **app) {
+            let Ok(entry) = self.engine.artifact(fact.digest.as_str()).await else {
+                continue;
+            };
+            let whole = entry.image.layers.iter().all(|layer| self.engine.store.has(&layer.blob));
+            if whole && entry.label.source != *source {
+                let config = said(&entry.image.config);
+                return Ok(Previous::Image(Box::new(KnownImage { digest: entry.image.manifest, config })));
+            }
+        }
+        Ok(Previous::Nothing)
     }
 
     /// A base of that name, a layout of the recipe's folder, or an image of a registry; in this order.
@@ -187,7 +288,7 @@ impl<'a> World<'a> {
 }
 
 /// What an image says of itself, as plans know it.
-fn said(config: &ImageConfig) -> Config {
+pub(crate) fn said(config: &ImageConfig) -> Config {
     Config {
         env: config.env.iter().filter(|(name, _)| !name.is_empty()).cloned().collect(),
         user: config.user.clone(),
@@ -212,9 +313,9 @@ fn said(config: &ImageConfig) -> Config {
     }
 }
 
-/// The part of an assembly that a plan says whole; `below` is the image at the bottom.
-pub(crate) fn configured<'a>(plan: &Plan, below: Option<&'a Image>) -> Assembly<'a> {
-    let Some(draft) = &plan.image else {
+/// The part of an assembly that a contract says whole; `below` is the image at the bottom.
+pub(crate) fn configured<'a>(draft: Option<&ImageDraft>, below: Option<&'a Image>) -> Assembly<'a> {
+    let Some(draft) = draft else {
         return Assembly::default();
     };
     let mut config = below.map(|image| image.config.clone()).unwrap_or_default();

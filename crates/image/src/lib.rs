@@ -38,7 +38,7 @@ pub use pack::{Packed, Packing, pack};
 pub use platform::{BadPlatform, Platform};
 pub use reading::open_layer;
 pub use referrer::{Attached, attach, attached, blobs_of};
-pub use remove::{find_matching, remove_matching};
+pub use remove::{find_matching, read_text, remove_matching};
 pub use scan::{chain_ids, list_files, take_inventory};
 pub use store::{BlobWriter, Store};
 pub use tree::followed;

@@ -2,14 +2,15 @@
 //!
 //! Paths are resolved as if the tree's root were `/`: nothing outside is ever seen.
 
+use std::io::Read as _;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, statat};
+use rustix::fs::{AtFlags, OFlags, statat};
 use rustix::io::Errno;
 
 use crate::error::{ImageError, failed};
-use crate::tree::{each_entry, open_dir_inside, open_tree, remove_entry};
+use crate::tree::{each_entry, open_dir_inside, open_inside, open_tree, remove_entry};
 
 /// A tree can be laid out so that a pattern of a few stars finds very much.
 const MAX_FOUND: usize = 100_000;
@@ -74,6 +75,27 @@ pub fn find_matching(root: &Path, pattern: &str) -> Result<Vec<String>, ImageErr
     }
     found.sort();
     Ok(found)
+}
+
+/// What a file of a tree says; links are followed inside it. None when it is no file, or not there. What is no UTF-8 is
+/// replaced; more than `limit` bytes are an error.
+pub fn read_text(root: &Path, path: &str, limit: u64) -> Result<Option<String>, ImageError> {
+    let tree = open_tree(root)?;
+    let shown = || root.join(path.trim_start_matches('/'));
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = match open_inside(tree.as_fd(), path.as_bytes(), flags) {
+        Err(error) if is_absent(error) => return Ok(None),
+        other => std::fs::File::from(other.map_err(failed("open", shown()))?),
+    };
+    if !file.metadata().map_err(|error| failed("look at", shown())(error))?.is_file() {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| failed("read", shown())(error))?;
+    if bytes.len() as u64 > limit {
+        return Err(bad(path, "the file is larger than a text that is read"));
+    }
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// Adds the entries of `path` that a part of a pattern matches.

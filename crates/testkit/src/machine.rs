@@ -258,7 +258,14 @@ impl Instance for Seat {
             let paths = self.files.keys().filter(|path| matches(pattern, path));
             (pattern.clone(), paths.cloned().collect())
         });
-        Ok(Collected { found: found.collect() })
+        Ok(Collected { found: found.collect(), ..Collected::default() })
+    }
+
+    async fn read(&mut self, patterns: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+        self.machine.did("read");
+        let wanted = |path: &str| patterns.iter().any(|pattern| matches(pattern, path));
+        let texts = self.files.iter().filter(|(path, _)| wanted(path));
+        Ok(texts.map(|(path, bytes)| (path.clone(), String::from_utf8_lossy(bytes).into_owned())).collect())
     }
 
     async fn snapshot(mut self: Box<Self>, capture: &Capture) -> Result<Layer, Failure> {

@@ -1,4 +1,4 @@
-//! A registry in memory.
+//! A registry in memory, and code of others.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,8 +7,10 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use till_core::model::manifest::{Content, Descriptor, Document};
 use till_core::model::{ImageName, Reference};
-use till_core::port::{Fetched, Fetcher, Published, Registry, Sent};
+use till_core::port::{Fetched, Fetcher, Published, Registry, Sent, SourceTree, Sources};
 use till_core::{Digest, Failure, Fault, ManifestDigest};
+
+use crate::source::MemorySource;
 
 /// A registry in memory; every repository has all blobs. It writes down what it is asked.
 #[derive(Debug, Default)]
@@ -16,6 +18,7 @@ pub struct Shelf {
     documents: Mutex<BTreeMap<String, Document>>,
     blobs: Mutex<BTreeMap<Digest, Vec<u8>>>,
     deeds: Mutex<Vec<String>>,
+    code: Mutex<BTreeMap<String, MemorySource>>,
     /// Whether it says that it knows whom a manifest belongs to.
     pub knows_subjects: bool,
 }
@@ -33,6 +36,11 @@ impl Shelf {
         let digest = Digest::of(bytes);
         self.blobs.lock().unwrap().insert(digest.clone(), bytes.to_vec());
         digest
+    }
+
+    /// Puts code of others at an address.
+    pub fn lay(&self, address: &str, code: MemorySource) {
+        self.code.lock().unwrap().insert(address.to_owned(), code);
     }
 
     /// From now on a blob is other bytes than its digest says.
@@ -88,6 +96,16 @@ impl Fetcher for Shelf {
         let bytes = bytes.ok_or_else(|| Failure::new(Fault::Source, format!("there is no {url}")))?;
         std::fs::write(into, &bytes).unwrap();
         Ok(Fetched { name: None, last_modified: None, digest: Digest::of(&bytes), size: bytes.len() as u64 })
+    }
+}
+
+#[async_trait]
+impl Sources for Shelf {
+    async fn open(&self, address: &str, _: &Path) -> Result<Box<dyn SourceTree>, Failure> {
+        self.deeds.lock().unwrap().push(format!("open {address}"));
+        let code = self.code.lock().unwrap().get(address).cloned();
+        let code = code.ok_or_else(|| Failure::new(Fault::Caller, format!("there is no {address}")))?;
+        Ok(Box::new(code))
     }
 }
 

@@ -188,6 +188,9 @@ pub(crate) struct Build {
     /// A value for an ARG of the Dockerfile; without a value, the variable of that name
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub(crate) build_arg: Vec<String>,
+    /// A buildpack: a name of the settings, an address or a directory; in order, where there are several
+    #[arg(long, value_name = "BUILDPACK")]
+    pub(crate) buildpack: Vec<String>,
     /// A secret for RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE
     #[arg(long, value_name = "id=NAME,src=FILE")]
     pub(crate) secret: Vec<String>,

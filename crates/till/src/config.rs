@@ -1,5 +1,6 @@
 //! Settings: `config.toml` in the data directory, which may be empty or missing. The command line and `TILL_*` win.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -20,6 +21,10 @@ pub(crate) struct Config {
     pub(crate) runtimes: Vec<String>,
     /// The first of the 65,536 ids that instances have outside.
     pub(crate) first_id: u32,
+    /// Buildpacks by name, and their addresses.
+    pub(crate) buildpacks: BTreeMap<String, String>,
+    /// Cartridges by name, and their addresses.
+    pub(crate) cartridges: BTreeMap<String, String>,
 }
 
 impl Default for Config {
@@ -28,6 +33,8 @@ impl Default for Config {
             compression: Compression::default(),
             runtimes: till_ground::container::candidates().map(str::to_owned).to_vec(),
             first_id: 100_000,
+            buildpacks: BTreeMap::new(),
+            cartridges: BTreeMap::new(),
         }
     }
 }

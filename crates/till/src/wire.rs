@@ -1,15 +1,18 @@
 //! Which technology fills which port.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use till_core::Failure;
+use till_core::contract::Settings;
 use till_engine::Engine;
 use till_ground::Patience;
 use till_ground::container::{self, Containers, Machine, Runtime};
 use till_ground::debian::Mmdebstrap;
 use till_ground::fetch::Web;
 use till_ground::registry::{Registries, auth_files};
+use till_ground::source::Places;
 use till_image::Store;
 use till_ledger::Ledger;
 
@@ -43,6 +46,9 @@ pub(crate) async fn engine(data: &Path) -> Result<Engine, Failure> {
             Patience::default(),
         )),
         fetcher: Arc::new(Web::default()),
+        sources: Arc::new(Places::default()),
+        programs: BTreeMap::new(),
+        settings: Settings { buildpacks: config.buildpacks, cartridges: config.cartridges },
         now,
     };
     engine.sweep().await?;

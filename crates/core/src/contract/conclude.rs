@@ -1,13 +1,13 @@
 //! What was found after the steps decides which candidate each process type gets.
 
-use crate::contract::{Collected, PlanError};
+use crate::contract::{Collected, Conclusion, PlanError};
 use crate::model::{Launch, Process};
 use crate::plan::{Candidate, Plan};
 
 /// Heroku's process type for a command that runs once before an artifact goes live.
 const RELEASE: &str = "release";
 
-pub(super) fn conclude(plan: &Plan, collected: &Collected) -> Result<Launch, PlanError> {
+pub(super) fn conclude(plan: &Plan, collected: &Collected) -> Result<Conclusion, PlanError> {
     let draft = &plan.launch;
     let processes: std::collections::BTreeMap<_, _> = draft
         .processes
@@ -22,7 +22,7 @@ pub(super) fn conclude(plan: &Plan, collected: &Collected) -> Result<Launch, Pla
         return Err(PlanError::NoProcess);
     }
     let ports: Vec<_> = draft.ports.iter().filter(|port| processes.contains_key(&port.process)).cloned().collect();
-    Ok(Launch {
+    let launch = Launch {
         health: draft.health.clone().filter(|health| ports.iter().any(|port| port.name == health.port)),
         ports,
         services: processes.keys().filter(|name| *name != RELEASE).cloned().collect(),
@@ -30,7 +30,8 @@ pub(super) fn conclude(plan: &Plan, collected: &Collected) -> Result<Launch, Pla
         env: draft.env.clone(),
         user: draft.user.clone(),
         dir: draft.dir.clone(),
-    })
+    };
+    Ok(Conclusion { launch, image: plan.image.clone() })
 }
 
 fn choose(candidate: &Candidate, collected: &Collected) -> Option<Vec<String>> {

@@ -1,11 +1,11 @@
 //! Contract `dockerfile`: the app brings its own Dockerfile, which says everything. The base that offers this contract has a
 //! say in which file it is and in the values of its ARGs; its image is used where the Dockerfile names it.
 
-use super::{Collected, Contract, PlanError, Request, conclude};
+use super::{Collected, Conclusion, Contract, PlanError, Request, conclude};
 use crate::dockerfile::BadDockerfile;
 use crate::dockerfile::plan::{Ask, Outcome, draft, launch};
 use crate::dockerfile::spec::{self, Choice, DockerfileSpec};
-use crate::model::{AppFile, Launch, SourceView};
+use crate::model::{AppFile, SourceView};
 use crate::plan::{self, Decision, Limits, Plan};
 
 impl DockerfileSpec {
@@ -19,6 +19,10 @@ impl DockerfileSpec {
 impl Contract for DockerfileSpec {
     fn name(&self) -> &'static str {
         "dockerfile"
+    }
+
+    fn expects(&self) -> Vec<String> {
+        vec![self.file.clone().unwrap_or("Dockerfile".to_owned())]
     }
 
     fn reads(&self, source: &SourceView, app: &AppFile, choice: &Choice) -> Vec<String> {
@@ -63,7 +67,7 @@ impl Contract for DockerfileSpec {
         })))
     }
 
-    fn conclude(&self, plan: &Plan, collected: &Collected) -> Result<Launch, PlanError> {
+    fn conclude(&self, plan: &Plan, collected: &Collected) -> Result<Conclusion, PlanError> {
         conclude::conclude(plan, collected)
     }
 }

@@ -3,20 +3,26 @@
 //! A contract decides everything before anything is done ([`Contract::plan`]), and reads what was left behind afterwards
 //! ([`Contract::conclude`]). Both are pure.
 
+pub mod cartridge;
+pub mod cnb;
 pub mod command;
 mod conclude;
 pub mod dockerfile;
+pub mod heroku;
 pub mod procfile;
+pub mod s2i;
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::dockerfile::plan::Known;
+use crate::digest::DiffId;
 use crate::dockerfile::spec::{Choice, DockerfileSpec};
 use crate::fault::{Blame, Fault};
+use crate::known::Known;
 use crate::model::{AppFile, BaseVersion, Launch, SourceView};
-use crate::plan::{Decision, Plan};
+use crate::plan::{Config, Decision, ImageDraft, Plan};
 
 /// The contract of a base, as its `base.toml` says it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,10 +32,39 @@ pub enum ContractSpec {
     Command(Box<command::CommandSpec>),
     /// `kind = "dockerfile"`.
     Dockerfile(DockerfileSpec),
+    /// `kind = "heroku"`.
+    Heroku(Box<heroku::HerokuSpec>),
+    /// `kind = "cnb"`.
+    Cnb(Box<cnb::CnbSpec>),
+    /// `kind = "cartridge"`.
+    Cartridge(Box<cartridge::CartridgeSpec>),
+    /// `kind = "s2i"`.
+    S2i(Box<s2i::S2iSpec>),
 }
 
 /// The kinds of contracts, for the words of errors.
-pub const KINDS: [&str; 2] = ["command", "dockerfile"];
+pub const KINDS: [&str; 6] = ["command", "dockerfile", "heroku", "cnb", "cartridge", "s2i"];
+
+/// Reads something of which a contract is a part, once its kind is known: so that an error names its line.
+pub(crate) trait Reading {
+    /// What is read.
+    type Read;
+
+    /// Reads it with a contract of one kind.
+    fn read<C: DeserializeOwned>(self, wrap: fn(C) -> ContractSpec) -> Self::Read;
+}
+
+/// Reads it with a contract of that kind.
+pub(crate) fn read<R: Reading>(kind: &str, reading: R) -> R::Read {
+    match kind {
+        "dockerfile" => reading.read(ContractSpec::Dockerfile),
+        "heroku" => reading.read(|spec| ContractSpec::Heroku(Box::new(spec))),
+        "cnb" => reading.read(|spec| ContractSpec::Cnb(Box::new(spec))),
+        "cartridge" => reading.read(|spec| ContractSpec::Cartridge(Box::new(spec))),
+        "s2i" => reading.read(|spec| ContractSpec::S2i(Box::new(spec))),
+        _ => reading.read(|spec| ContractSpec::Command(Box::new(spec))),
+    }
+}
 
 impl ContractSpec {
     /// What contradicts itself, in one sentence.
@@ -37,6 +72,10 @@ impl ContractSpec {
         match self {
             Self::Command(spec) => spec.check(),
             Self::Dockerfile(spec) => spec.check().map_err(|why| format!("contract: {why}")),
+            Self::Heroku(spec) => spec.check(),
+            Self::Cnb(spec) => spec.check(),
+            Self::Cartridge(spec) => spec.check(),
+            Self::S2i(spec) => spec.check(),
         }
     }
 
@@ -44,13 +83,26 @@ impl ContractSpec {
         match self {
             Self::Command(spec) => &**spec,
             Self::Dockerfile(spec) => spec,
+            Self::Heroku(spec) => &**spec,
+            Self::Cnb(spec) => &**spec,
+            Self::Cartridge(spec) => &**spec,
+            Self::S2i(spec) => &**spec,
         }
     }
+}
+
+/// The contract that an image of others brings along, if any: what `till base import` takes when nobody says another.
+pub fn of_image(config: &Config) -> Option<ContractSpec> {
+    cnb::of_image(config).or_else(|| s2i::of_image(config))
 }
 
 impl Contract for ContractSpec {
     fn name(&self) -> &'static str {
         self.contract().name()
+    }
+
+    fn expects(&self) -> Vec<String> {
+        self.contract().expects()
     }
 
     fn reads(&self, source: &SourceView, app: &AppFile, choice: &Choice) -> Vec<String> {
@@ -61,7 +113,7 @@ impl Contract for ContractSpec {
         self.contract().plan(request)
     }
 
-    fn conclude(&self, plan: &Plan, collected: &Collected) -> Result<Launch, PlanError> {
+    fn conclude(&self, plan: &Plan, collected: &Collected) -> Result<Conclusion, PlanError> {
         self.contract().conclude(plan, collected)
     }
 }
@@ -73,8 +125,8 @@ pub struct Request<'a> {
     pub base: Option<&'a BaseVersion>,
     /// Seconds since 1970: when the base was made, for layers that do not depend on the commit.
     pub base_epoch: u64,
-    /// What the base's image sets for whatever runs in it.
-    pub base_env: &'a BTreeMap<String, String>,
+    /// What the base's image says of itself.
+    pub image: &'a Config,
     /// The source, with the texts that [`Contract::reads`] asked for.
     pub source: &'a SourceView,
     /// The source's `till.toml`.
@@ -83,6 +135,10 @@ pub struct Request<'a> {
     pub env: &'a BTreeMap<String, String>,
     /// What who builds says of the Dockerfile; wins over `till.toml`.
     pub choice: &'a Choice,
+    /// Buildpacks named by who builds, in order; they win over those that the app names.
+    pub buildpacks: &'a [String],
+    /// What the operator says.
+    pub settings: &'a Settings,
     /// What was found out of the world outside.
     pub known: &'a Known,
     /// Where it will be carried out.
@@ -91,17 +147,51 @@ pub struct Request<'a> {
     pub architecture: &'a str,
 }
 
+impl Request<'_> {
+    /// What the base's image sets for whatever runs in it.
+    pub fn base_env(&self) -> BTreeMap<String, String> {
+        // An image of others may hold what is no variable.
+        let set = self.image.env.iter().filter(|(name, _)| !name.is_empty() && !name.contains('='));
+        set.cloned().collect()
+    }
+}
+
+/// What an operator says of code that contracts call by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Buildpacks by name: `heroku/python` and its address.
+    pub buildpacks: BTreeMap<String, String>,
+    /// Cartridges by name: `mock-0.1` and its address.
+    pub cartridges: BTreeMap<String, String>,
+}
+
 /// What the steps left behind, of what the plan asked to look for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Collected {
     /// Absolute paths found, by the pattern that found them; sorted.
     pub found: BTreeMap<String, Vec<String>>,
+    /// What files say, by absolute path; those of [`crate::plan::Stage::texts`] that are there.
+    pub texts: BTreeMap<String, String>,
+    /// The new layers, the lowest first, by the name of their stage or of what they were spread from.
+    pub layers: Vec<(String, DiffId)>,
+}
+
+/// What is known when all is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conclusion {
+    /// How the artifact is started.
+    pub launch: Launch,
+    /// The image's config, where the contract says all of it; else it follows from the base's and the launch.
+    pub image: Option<ImageDraft>,
 }
 
 /// What a base image expects of source, and what is done with it.
 pub trait Contract: Send + Sync {
     /// Its name in `base.toml`.
     fn name(&self) -> &'static str;
+
+    /// What it expects of source, each in a few words for people.
+    fn expects(&self) -> Vec<String>;
 
     /// The files of the source whose text planning needs.
     fn reads(&self, source: &SourceView, app: &AppFile, choice: &Choice) -> Vec<String>;
@@ -110,7 +200,7 @@ pub trait Contract: Send + Sync {
     fn plan(&self, request: &Request<'_>) -> Result<Decision, PlanError>;
 
     /// Reads what the steps left behind and says how the artifact is started.
-    fn conclude(&self, plan: &Plan, collected: &Collected) -> Result<Launch, PlanError>;
+    fn conclude(&self, plan: &Plan, collected: &Collected) -> Result<Conclusion, PlanError>;
 }
 
 /// Why no plan, or no conclusion, can be made.

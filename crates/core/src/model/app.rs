@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::name::{AppName, BaseRef};
+use crate::contract;
 use crate::plan::LimitsFile;
 use crate::words::explain_toml;
 
@@ -30,6 +31,14 @@ pub struct AppFile {
     pub processes: BTreeMap<String, Command>,
     /// Of the app's own Dockerfile.
     pub dockerfile: Option<crate::dockerfile::spec::Choice>,
+    /// For the contract of that name.
+    pub heroku: Option<contract::heroku::AppSection>,
+    /// For the contract of that name.
+    pub cnb: Option<contract::cnb::AppSection>,
+    /// For the contract of that name.
+    pub cartridge: Option<contract::cartridge::AppSection>,
+    /// For the contract of that name.
+    pub s2i: Option<contract::s2i::AppSection>,
     /// Limits of the build.
     #[serde(default)]
     pub limits: LimitsFile,

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::name::BaseName;
-use crate::contract::{self, ContractSpec};
+use crate::contract::{self, ContractSpec, Reading};
 use crate::recipe::{self, RecipeSpec};
 use crate::words::{explain_toml, list, nearest};
 
@@ -57,27 +57,41 @@ impl crate::fault::Blame for BadBaseFile {
 impl BaseSpec {
     /// Reads the text of a `base.toml`.
     pub fn parse(text: &str) -> Result<Self, BadBaseFile> {
-        let spec = match (
-            kind(text, "recipe", &recipe::KINDS)?.as_str(),
-            kind(text, "contract", &contract::KINDS)?.as_str(),
-        ) {
-            ("dockerfile", "dockerfile") => Self::read(text, RecipeSpec::Dockerfile, ContractSpec::Dockerfile),
-            ("dockerfile", _) => Self::read(text, RecipeSpec::Dockerfile, |spec| ContractSpec::Command(Box::new(spec))),
-            (_, "dockerfile") => Self::read(text, RecipeSpec::Debian, ContractSpec::Dockerfile),
-            _ => Self::read(text, RecipeSpec::Debian, |spec| ContractSpec::Command(Box::new(spec))),
-        }?;
+        let recipe = kind(text, "recipe", &recipe::KINDS)?;
+        let contract = kind(text, "contract", &contract::KINDS)?;
+        let spec = contract::read(&contract, Text { text, recipe: &recipe })?;
         spec.recipe.check().map_err(BadBaseFile::Sense)?;
         spec.contract.check().map_err(BadBaseFile::Sense)?;
         Ok(spec)
     }
+}
 
-    fn read<R: DeserializeOwned, C: DeserializeOwned>(
-        text: &str,
-        recipe: impl Fn(R) -> RecipeSpec,
-        contract: impl Fn(C) -> ContractSpec,
-    ) -> Result<Self, BadBaseFile> {
-        let file: BaseFile<R, C> = toml::from_str(text).map_err(|error| BadBaseFile::Shape(explain_toml(&error)))?;
-        Ok(Self {
+/// A `base.toml` whose kind of recipe is known.
+struct Text<'a> {
+    text: &'a str,
+    recipe: &'a str,
+}
+
+impl Reading for Text<'_> {
+    type Read = Result<BaseSpec, BadBaseFile>;
+
+    fn read<C: DeserializeOwned>(self, contract: fn(C) -> ContractSpec) -> Self::Read {
+        match self.recipe {
+            "dockerfile" => self.with(RecipeSpec::Dockerfile, contract),
+            _ => self.with(RecipeSpec::Debian, contract),
+        }
+    }
+}
+
+impl Text<'_> {
+    fn with<R: DeserializeOwned, C: DeserializeOwned>(
+        &self,
+        recipe: fn(R) -> RecipeSpec,
+        contract: fn(C) -> ContractSpec,
+    ) -> Result<BaseSpec, BadBaseFile> {
+        let file: BaseFile<R, C> =
+            toml::from_str(self.text).map_err(|error| BadBaseFile::Shape(explain_toml(&error)))?;
+        Ok(BaseSpec {
             name: file.name,
             description: file.description,
             owner: file.owner,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::base::{BadBaseFile, kind};
 use super::name::BaseName;
-use crate::contract::{self, ContractSpec};
+use crate::contract::{self, ContractSpec, Reading};
 use crate::digest::Digest;
 use crate::words::explain_toml;
 
@@ -61,17 +61,23 @@ pub struct ExternalFileOf<C> {
 impl ExternalFile {
     /// Reads the text of such a file.
     pub fn parse(text: &str) -> Result<Self, BadBaseFile> {
-        let file = match kind(text, "contract", &contract::KINDS)?.as_str() {
-            "dockerfile" => Self::read(text, ContractSpec::Dockerfile),
-            _ => Self::read(text, |spec| ContractSpec::Command(Box::new(spec))),
-        }?;
+        let kind = kind(text, "contract", &contract::KINDS)?;
+        let file = contract::read(&kind, Text(text))?;
         file.contract.iter().try_for_each(ContractSpec::check).map_err(BadBaseFile::Sense)?;
         Ok(file)
     }
+}
 
-    fn read<C: DeserializeOwned>(text: &str, contract: impl Fn(C) -> ContractSpec) -> Result<Self, BadBaseFile> {
-        let file: ExternalFileOf<C> = toml::from_str(text).map_err(|error| BadBaseFile::Shape(explain_toml(&error)))?;
-        Ok(Self {
+/// The text of such a file.
+struct Text<'a>(&'a str);
+
+impl Reading for Text<'_> {
+    type Read = Result<ExternalFile, BadBaseFile>;
+
+    fn read<C: DeserializeOwned>(self, contract: fn(C) -> ContractSpec) -> Self::Read {
+        let file: ExternalFileOf<C> =
+            toml::from_str(self.0).map_err(|error| BadBaseFile::Shape(explain_toml(&error)))?;
+        Ok(ExternalFile {
             name: file.name,
             description: file.description,
             owner: file.owner,

@@ -53,7 +53,7 @@ impl Stage {
                 .collect(),
             _ => Vec::new(),
         });
-        below.into_iter().chain(deeds).collect()
+        below.into_iter().chain(deeds).chain(self.spread.iter().map(|spread| &spread.of)).collect()
     }
 
     /// The same without what does not change its layer: names for people, and numbers of other stages.

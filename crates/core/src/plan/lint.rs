@@ -1,6 +1,6 @@
 //! What is wrong with a plan, whoever wrote it. Run on every plan in tests and in production.
 
-use super::{Deed, Footing, Place, Plan, Step};
+use super::{Deed, Footing, Place, Plan, Reuse, Step};
 
 /// Something that a plan must not say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,14 @@ pub fn lint(plan: &Plan) -> Vec<Finding> {
         if stage.trees().iter().chain([&&stage.on]).any(later) {
             say(&stage.name, "it needs a stage that comes after it".to_owned());
         }
+        if stage.reuse == Reuse::Inputs && (!stage.texts.is_empty() || stage.spread.is_some()) {
+            say(&stage.name, "it has texts or directories to read, and its layer may be taken".to_owned());
+        }
+        if stage.spread.is_some() && !stage.deeds.is_empty() {
+            say(&stage.name, "it becomes layers of another tree, and has deeds of its own".to_owned());
+        }
+        let paths = stage.texts.iter().chain(stage.spread.as_ref().map(|spread| &spread.list));
+        paths.filter_map(|path| path_finding(path)).for_each(|what| say(&stage.name, what));
         for (place, deed) in stage.deeds.iter().enumerate() {
             match deed {
                 Deed::Bootstrap(_) if place > 0 || stage.on != Footing::Nothing => {
@@ -103,11 +111,13 @@ mod tests {
         let plan = spec.contract.plan(&Request {
             base: Some(&BaseVersion { name: spec.name.clone(), version: 1, digest }),
             base_epoch: 0,
-            base_env: &std::collections::BTreeMap::new(),
+            image: &crate::plan::Config::default(),
             source: &SourceView { files: vec![file], ..SourceView::default() },
             app: &AppFile::default(),
             env: &std::collections::BTreeMap::new(),
             choice: &Choice::default(),
+            buildpacks: &[],
+            settings: &crate::contract::Settings::default(),
             known: &Known::default(),
             environment: "container",
             architecture: "amd64",

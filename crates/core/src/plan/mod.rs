@@ -22,13 +22,13 @@ pub use lint::{Finding, lint};
 pub use step::{Mounted, Network, Sharing, Step, StepMount};
 
 use crate::digest::{Digest, ManifestDigest, PlanDigest};
-use crate::dockerfile::plan::Need;
+use crate::known::Need;
 use crate::model::launch::{Health, Port};
 use crate::model::source::{CommitId, SourceFile};
 use crate::packages::Pinned;
 
 /// The version of this structure; another structure gets another number, so that digests never meet by accident.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// What will be done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +84,11 @@ pub fn volatile() -> Vec<String> {
 }
 
 impl Plan {
+    /// Was it written in a Dockerfile, an app's or a base's?
+    pub fn is_dockerfile(&self) -> bool {
+        self.contract.ends_with("dockerfile")
+    }
+
     /// The stages below something, the lowest first: their layers lie upon [`Plan::root`].
     pub fn chain(&self, top: &Footing) -> Vec<usize> {
         let mut chain = Vec::new();
@@ -196,6 +201,42 @@ pub struct Stage {
     pub epoch: u64,
     /// In this order.
     pub deeds: Vec<Deed>,
+    /// Files whose text is read before its layer is taken, for the conclusion; `*` in any part. Only where no layer may be
+    /// taken instead.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub texts: Vec<String>,
+    /// It has no deeds, and becomes one layer for each directory of a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Spread>,
+}
+
+/// Layers that are known only when another tree is there: a list in it names a directory for each. What lies in the
+/// directory is the layer, with the owners and modes that it has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spread {
+    /// The tree.
+    pub of: Footing,
+    /// The list, absolute: a [`Spreading`] as JSON.
+    pub list: String,
+}
+
+/// The list of a [`Spread`]; what else stands in it is for the conclusion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spreading {
+    /// The lowest first.
+    pub layers: Vec<SpreadLayer>,
+}
+
+/// A directory that becomes a layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpreadLayer {
+    /// Names it among the collected layers.
+    pub name: String,
+    /// Absolute, in the tree of the list.
+    pub directory: String,
+    /// What made it, for the image's history.
+    pub created_by: String,
 }
 
 /// Something that layers lie upon.

@@ -1,6 +1,6 @@
 //! Port: a place where a plan is carried out. Container now; virtual machines later.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -115,6 +115,9 @@ pub trait Environment: Send + Sync {
     async fn sweep(&self) -> Result<usize, Failure>;
 }
 
+/// The largest text that is read from an instance, in bytes: it is kept in memory.
+pub const MAX_TEXT: u64 = 16 << 20;
+
 /// An instance in which a preparation happens. Dropped without a snapshot it is killed and removed.
 #[async_trait]
 pub trait Instance: Send {
@@ -129,6 +132,10 @@ pub trait Instance: Send {
 
     /// The paths that each of these patterns finds; `*` may stand in any part.
     async fn find(&mut self, patterns: &[String]) -> Result<crate::contract::Collected, Failure>;
+
+    /// What the files say that each of these patterns finds, by path; `*` may stand in any part. A file whose text is larger
+    /// than [`MAX_TEXT`] is an error; what is no UTF-8 is replaced.
+    async fn read(&mut self, patterns: &[String]) -> Result<BTreeMap<String, String>, Failure>;
 
     /// What was written since the instance was opened, as a layer. By value: there is no step after it.
     async fn snapshot(self: Box<Self>, capture: &Capture) -> Result<Layer, Failure>;

@@ -7,8 +7,9 @@ mod runner;
 mod source;
 
 pub use instance::{
-    Answers, Bootstrapper, Capture, Environment, Evidence, Exit, Instance, Layer, Lent, Loan, LogSink, Mount, Opening,
+    Answers, Bootstrapper, Capture, Environment, Evidence, Exit, Instance, Layer, Lent, Loan, LogSink, MAX_TEXT, Mount,
+    Opening,
 };
 pub use registry::{Fetched, Fetcher, MAX_DOCUMENT, Published, Registry, Sent};
 pub use runner::{Observed, RunRequest, Runner, Started};
-pub use source::SourceTree;
+pub use source::{SourceTree, Sources};

@@ -23,3 +23,11 @@ pub trait SourceTree: Send + Sync {
     /// with what a reader of the archive should know.
     async fn archive(&self, files: &[NamedFile], epoch: u64, into: &Path) -> Result<Vec<Notice>, Failure>;
 }
+
+/// Where code of others comes from.
+#[async_trait]
+pub trait Sources: Send + Sync {
+    /// Opens what an address of [`crate::known::Need::Code`] names, as it is today. What it needs while it is used lies in
+    /// `staging`.
+    async fn open(&self, address: &str, staging: &Path) -> Result<Box<dyn SourceTree>, Failure>;
+}

@@ -173,6 +173,8 @@ impl Recipe for DebianSpec {
                 reuse: Reuse::Never,
                 epoch: ground.epoch,
                 deeds,
+                texts: Vec::new(),
+                spread: None,
             }],
             top: Footing::Stage(0),
             test: None,

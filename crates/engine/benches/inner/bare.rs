@@ -2,7 +2,7 @@
 //! left is packed by the call that a container makes. Files are written here, and none are looked for or removed: for that a
 //! container uses `openat2`, which valgrind 3.19 does not know.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -80,7 +80,12 @@ impl Instance for Directory {
     }
 
     async fn find(&mut self, patterns: &[String]) -> Result<Collected, Failure> {
-        Ok(Collected { found: patterns.iter().map(|pattern| (pattern.clone(), Vec::new())).collect() })
+        let found = patterns.iter().map(|pattern| (pattern.clone(), Vec::new())).collect();
+        Ok(Collected { found, ..Collected::default() })
+    }
+
+    async fn read(&mut self, _: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+        Ok(BTreeMap::new())
     }
 
     async fn snapshot(self: Box<Self>, _: &Capture) -> Result<Layer, Failure> {

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use till_core::contract::Settings;
 use till_core::dockerfile::spec::Choice;
 use till_core::port::Environment;
 use till_core::{Failure, Fault};
@@ -94,7 +95,10 @@ async fn engine(folder: &Path, environment: impl FnOnce(Store) -> Arc<dyn Enviro
         bootstrapper: Arc::<Packages>::default(),
         runner: Arc::<Bench>::default(),
         registry: shelf.clone(),
-        fetcher: shelf,
+        fetcher: shelf.clone(),
+        sources: shelf,
+        programs: BTreeMap::new(),
+        settings: Settings::default(),
         now: || 1_700_000_000,
     })
 }
@@ -108,6 +112,8 @@ fn wish() -> Result<Wish, Failure> {
         default_name: "w1".parse().map_err(not_a_name)?,
         env: BTreeMap::new(),
         choice: Choice::default(),
+        buildpacks: Vec::new(),
+        reach: till_engine::Reach::World,
         secrets: BTreeMap::new(),
         afresh: false,
     })

@@ -137,7 +137,7 @@ impl Archive {
     }
 }
 
-async fn digest_of_file(path: PathBuf) -> Result<Digest, Failure> {
+pub(crate) async fn digest_of_file(path: PathBuf) -> Result<Digest, Failure> {
     let failed = |error: std::io::Error| Failure::house("cannot read what was gathered", error);
     let work = move || Digest::of_reader(&mut std::fs::File::open(&path)?);
     tokio::task::spawn_blocking(work).await.map_err(|error| failed(error.into()))?.map_err(failed)

@@ -3,6 +3,7 @@
 //! ```text
 //! mod.rs    which stages are needed, in which order, and which are taken from before
 //! stage.rs  one stage: its instance, its deeds, its layer
+//! spread.rs directories of another tree, each of which becomes a layer
 //! files.rs  archives of what is put into instances
 //! ```
 //!
@@ -10,6 +11,7 @@
 //! Stages that do not need each other are made at the same time, as many as there are processors.
 
 mod files;
+mod spread;
 mod stage;
 
 use std::collections::BTreeMap;
@@ -24,6 +26,8 @@ use till_core::plan::{Footing, Plan, Reuse, Stage, content_key, private_stages, 
 use till_core::port::{Layer, SourceTree};
 use till_core::{Digest, Failure, Fault, ManifestDigest};
 use tokio::sync::{OnceCell, Semaphore};
+
+pub(crate) use files::digest_of_file;
 
 use crate::Engine;
 use crate::journal::{Event, Observer, StepReport};
@@ -81,12 +85,22 @@ struct Story {
     logs: usize,
 }
 
+/// A layer that is there.
+#[derive(Clone)]
+struct Made {
+    layer: Layer,
+    /// Names it for the conclusion.
+    name: String,
+    /// For the image's history.
+    created_by: String,
+}
+
 struct Mill<'a> {
     milling: Milling<'a>,
     keys: Vec<Option<Digest>>,
     private: Vec<bool>,
-    /// The layer of each stage, as soon as it is there.
-    layers: Vec<OnceCell<Layer>>,
+    /// The layers of each stage, as soon as they are there: one, unless it is spread.
+    layers: Vec<OnceCell<Vec<Made>>>,
     story: Mutex<Story>,
     /// As many stages at once as there are processors.
     turns: Semaphore,
@@ -109,11 +123,11 @@ impl Milling<'_> {
         };
         let plan = mill.milling.plan;
         let chain = plan.chain(&plan.top);
-        let layers = try_join_all(chain.iter().map(|number| mill.layer(*number))).await?;
-        let names = chain.iter().map(|number| format!("till: {}", plan.stages[*number].name));
-        let story = mill.story.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let layers = try_join_all(chain.iter().map(|number| mill.layers(*number))).await?.concat();
+        let mut story = mill.story.into_inner().unwrap_or_else(PoisonError::into_inner);
+        story.collected.layers = layers.iter().map(|made| (made.name.clone(), made.layer.diff_id.clone())).collect();
         Ok(Milled {
-            layers: layers.into_iter().zip(names).collect(),
+            layers: layers.into_iter().map(|made| (made.layer, made.created_by)).collect(),
             collected: story.collected,
             steps: story.steps,
             notices: story.notices,
@@ -131,18 +145,22 @@ impl Milling<'_> {
 }
 
 impl<'a> Mill<'a> {
-    /// The layer of a stage: taken, or made with all that it needs.
-    fn layer(&self, number: usize) -> BoxFuture<'_, Result<Layer, Failure>> {
+    /// The layers of a stage: taken, or made with all that it needs.
+    fn layers(&self, number: usize) -> BoxFuture<'_, Result<Vec<Made>, Failure>> {
         let stage = &self.milling.plan.stages[number];
+        let only = |layer| vec![Made { layer, name: stage.name.clone(), created_by: format!("till: {}", stage.name) }];
         let find_or_make = async move || {
             let began = Instant::now();
             if let Some(layer) = self.known_layer(self.keys[number].as_ref()).await? {
                 self.report(&stage.name, began, true);
-                return Ok(layer);
+                return Ok(only(layer));
             }
             let trees = try_join_all(stage.trees().into_iter().map(|footing| self.tree(footing))).await?;
             let _turn = self.turns.acquire().await;
-            self.make(number, stage, trees).await
+            match &stage.spread {
+                Some(spread) => self.spread(stage, spread, &trees).await,
+                None => self.make(number, stage, trees).await.map(only),
+            }
         };
         async move { self.layers[number].get_or_try_init(find_or_make).await.cloned() }.boxed()
     }
@@ -152,7 +170,8 @@ impl<'a> Mill<'a> {
         let plan = self.milling.plan;
         let mut layers = self.image(plan.root(footing))?;
         let chain = plan.chain(footing);
-        layers.extend(try_join_all(chain.into_iter().map(|number| self.layer(number))).await?);
+        let made = try_join_all(chain.into_iter().map(|number| self.layers(number))).await?.concat();
+        layers.extend(made.into_iter().map(|made| made.layer));
         Ok(layers)
     }
 
@@ -199,9 +218,7 @@ impl<'a> Mill<'a> {
 
     /// What a Dockerfile asks for is the doing of who wrote it, whichever image lies below. The name says the line.
     fn of_instruction(&self, name: &str, failure: Failure) -> Failure {
-        // Only Dockerfiles say the whole config.
-        let is_dockerfile = self.milling.plan.image.is_some();
-        if !is_dockerfile || !matches!(failure.fault, Fault::Base | Fault::Source) {
+        if !self.milling.plan.is_dockerfile() || !matches!(failure.fault, Fault::Base | Fault::Source) {
             return failure;
         }
         let is_named = failure.error.to_string().contains(name);

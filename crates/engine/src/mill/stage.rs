@@ -66,7 +66,11 @@ impl Mill<'_> {
                 }
             }
             let collected = instance.find(&plan.collect).await?;
-            self.story().collected = collected;
+            self.story().collected.found = collected.found;
+        }
+        if !stage.texts.is_empty() {
+            let texts = instance.read(&stage.texts).await?;
+            self.story().collected.texts.extend(texts);
         }
         let began = self.begin("snapshot");
         let remove = if is_top { plan.remove.clone() } else { Vec::new() };

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 use till_core::Failure;
+use till_core::contract::Settings;
 use till_core::dockerfile::spec::Choice;
-use till_engine::{Built, Engine, Event, LockUse, Made, Observer, Remake, Wish};
+use till_engine::{Built, Engine, Event, LockUse, Made, Observer, Reach, Remake, Wish};
 use till_image::Store;
 use till_ledger::Ledger;
 use till_testkit::{Bench, Machine, MemorySource, Packages, Shelf};
@@ -73,6 +74,9 @@ impl House {
             runner: bench.clone(),
             registry: shelf.clone(),
             fetcher: shelf.clone(),
+            sources: shelf.clone(),
+            programs: BTreeMap::from([("program", &b"a program"[..])]),
+            settings: Settings::default(),
             now: || 1_000_000,
         };
         Self { engine, machine, packages, bench, shelf, folder }
@@ -138,6 +142,8 @@ pub(crate) fn wish_for(app: &str, source: MemorySource) -> Wish {
         default_name: app.parse().unwrap(),
         env: BTreeMap::new(),
         choice: Choice::default(),
+        buildpacks: Vec::new(),
+        reach: Reach::World,
         secrets: BTreeMap::new(),
         afresh: false,
     }

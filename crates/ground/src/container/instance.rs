@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use till_core::Failure;
 use till_core::contract::Collected;
 use till_core::plan::{Injection, Landing, Network, Place, Step};
-use till_core::port::{Capture, Exit, Instance, Layer, Loan, LogSink, Mount, Opening};
+use till_core::port::{Capture, Exit, Instance, Layer, Loan, LogSink, MAX_TEXT, Mount, Opening};
 use till_image::{Packing, Rewriting, Unpacking, Whiteouts};
 
 use super::loans::Desk;
@@ -226,6 +226,21 @@ impl Instance for Container {
                 collected.found.insert(pattern, paths);
             }
             Ok(collected)
+        })
+        .await
+    }
+
+    async fn read(&mut self, patterns: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+        let (root, patterns) = (self.root()?, patterns.to_vec());
+        blocking("cannot look into the instance", move || {
+            let mut texts = BTreeMap::new();
+            for pattern in patterns {
+                for path in till_image::find_matching(&root, &pattern)? {
+                    let text = till_image::read_text(&root, &path, MAX_TEXT)?;
+                    texts.extend(text.map(|text| (path, text)));
+                }
+            }
+            Ok(texts)
         })
         .await
     }

@@ -5,15 +5,18 @@
 //! directory.rs  a directory: what git would track, or all of it
 //! git.rs        a repository at a commit, read from its objects: no checkout, no hooks, no filters, no attributes
 //! archive.rs    the tar that both write
+//! code.rs       code of others, by its address: a repository, an archive of the web, a directory
 //! ```
 
 mod archive;
+mod code;
 mod directory;
 mod git;
 mod ignored;
 
 use std::path::{Path, PathBuf};
 
+pub use code::Places;
 use till_core::port::SourceTree;
 use till_core::{Blame, Failure, Fault};
 
@@ -68,6 +71,17 @@ pub enum SourceError {
     /// The archive could not be written.
     #[error("cannot write the source's archive")]
     Write(#[source] std::io::Error),
+    /// What should be a tar archive is none.
+    #[error("`{}` is not a tar archive", .0.display())]
+    NoArchive(PathBuf),
+    /// What stands after an archive's `#` is no digest.
+    #[error("`{found}` in `{address}` is not a digest: an archive has `#sha256:…`, a repository `#branch`")]
+    Checksum {
+        /// The whole.
+        address: String,
+        /// What stands there.
+        found: String,
+    },
     /// An address of a kind that we do not fetch from.
     #[error("`{0}` is not an address that source is fetched from: https, ssh and git are")]
     Scheme(String),
@@ -80,6 +94,7 @@ impl Blame for SourceError {
             | Self::Neither(_)
             | Self::NoRepository { .. }
             | Self::NoRevision { .. }
+            | Self::Checksum { .. }
             | Self::Scheme(_) => Fault::Caller,
             Self::Write(_) => Fault::House,
             _ => Fault::Source,

@@ -1,7 +1,7 @@
 //! `till base build|verify|list|show|import|export|remove`.
 
 use serde_json::{Value, json};
-use till_core::contract::ContractSpec;
+use till_core::contract::{Contract as _, ContractSpec};
 use till_core::model::base_lock::{self, PackageChange};
 use till_core::model::{BaseLock, BaseRef, BaseVersion, ExternalFile, ImageName};
 use till_core::{Failure, Fault};
@@ -244,18 +244,11 @@ fn show(base: &BaseEntry, lock: Option<&BaseLock>, screen: &Screen) {
     if let Some(origin) = base.about.external() {
         rows.push(("external", format!("from {}; it cannot be made again, only imported again", origin.source)));
     }
-    match base.about.contract() {
-        None => {}
-        Some(ContractSpec::Dockerfile(dockerfile)) => {
-            rows.push(("expects", dockerfile.file.clone().unwrap_or("Dockerfile".to_owned())));
-        }
-        Some(ContractSpec::Command(contract)) => {
-            for require in &contract.require {
-                rows.push(("expects", require.any.join(" or ")));
-            }
-            for (name, parameter) in &contract.parameter {
-                rows.push(("parameter", format!("{name} = \"{}\"  {}", parameter.default, parameter.description)));
-            }
+    let contract = base.about.contract();
+    rows.extend(contract.map(ContractSpec::expects).unwrap_or_default().into_iter().map(|what| ("expects", what)));
+    if let Some(ContractSpec::Command(contract)) = contract {
+        for (name, parameter) in &contract.parameter {
+            rows.push(("parameter", format!("{name} = \"{}\"  {}", parameter.default, parameter.description)));
         }
     }
     let rows: Vec<_> = rows.into_iter().map(|(key, value)| vec![key.to_owned(), value]).collect();

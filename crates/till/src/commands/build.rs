@@ -1,13 +1,14 @@
 //! `till plan` and `till build`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde_json::json;
 use till_core::dockerfile::spec::Choice;
 use till_core::model::AppName;
 use till_core::plan::{Deed, Landing, Place, Plan, Reuse, Selection, Step};
 use till_core::{Failure, Fault};
-use till_engine::{Built, Engine, Planned, Wish};
+use till_engine::{Built, Engine, Planned, Reach, Wish};
 
 use super::{steps, table};
 use crate::cli::{Build, variables};
@@ -23,6 +24,9 @@ async fn wish(engine: &Engine, build: &Build) -> Result<Wish, Failure> {
         default_name: default_name(&build.source),
         env: variables(&build.env),
         choice: Choice { file: build.file.clone(), target: build.target.clone(), args: arguments(&build.build_arg)? },
+        buildpacks: build.buildpack.clone(),
+        // Who builds a directory of this machine wrote what is in it, or answers for it.
+        reach: if Path::new(&build.source).exists() { Reach::Machine } else { Reach::World },
         secrets: secrets(&build.secret)?,
         afresh: build.afresh,
     })

@@ -17,14 +17,18 @@ pub use spec::{
     WhenSpec,
 };
 
-use super::{Collected, Contract, PlanError, Request, conclude};
+use super::{Collected, Conclusion, Contract, PlanError, Request, conclude};
 use crate::dockerfile::spec::Choice;
-use crate::model::{AppFile, Launch, SourceView};
+use crate::model::{AppFile, SourceView};
 use crate::plan::{Decision, Plan};
 
 impl Contract for CommandSpec {
     fn name(&self) -> &'static str {
         "command"
+    }
+
+    fn expects(&self) -> Vec<String> {
+        self.require.iter().map(|require| require.any.join(" or ")).collect()
     }
 
     fn reads(&self, source: &SourceView, _: &AppFile, _: &Choice) -> Vec<String> {
@@ -35,7 +39,7 @@ impl Contract for CommandSpec {
         planning::plan(self, request).map(|plan| Decision::Plan(Box::new(plan)))
     }
 
-    fn conclude(&self, plan: &Plan, collected: &Collected) -> Result<Launch, PlanError> {
+    fn conclude(&self, plan: &Plan, collected: &Collected) -> Result<Conclusion, PlanError> {
         conclude::conclude(plan, collected)
     }
 }

@@ -111,7 +111,7 @@ impl<'a> Planner<'a> {
     /// What the base's image sets, the contract's environment, `more` of it, the app's, the command line's; later ones win.
     fn env(&self, more: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         let mut env = BTreeMap::from([("PATH".to_owned(), PATH.to_owned())]);
-        for layer in [self.request.base_env, &self.spec.env, more, &self.request.app.env, self.request.env] {
+        for layer in [&self.request.base_env(), &self.spec.env, more, &self.request.app.env, self.request.env] {
             env.extend(layer.clone());
         }
         env
@@ -176,6 +176,8 @@ impl<'a> Planner<'a> {
                 reuse: Reuse::Inputs,
                 epoch: self.request.base_epoch,
                 deeds: vec![self.inject(Selection::Files(files)), Deed::Run(step)],
+                texts: Vec::new(),
+                spread: None,
             });
         }
         Ok(stages)
@@ -204,6 +206,8 @@ impl<'a> Planner<'a> {
             reuse: Reuse::Never,
             epoch: self.request.source.time.unwrap_or(self.request.base_epoch),
             deeds: std::iter::once(self.inject(Selection::Whole)).chain(steps).collect(),
+            texts: Vec::new(),
+            spread: None,
         })
     }
 

@@ -15,12 +15,12 @@ mod steps;
 use std::collections::BTreeMap;
 
 use super::CommandSpec;
-use crate::contract::{Contract, PlanError, Request};
+use crate::contract::{Contract, PlanError, Request, Settings};
 use crate::digest::{Digest, ManifestDigest};
 use crate::dockerfile::plan::Known;
 use crate::dockerfile::spec::Choice;
 use crate::model::{AppFile, BaseVersion, FileKind, SourceFile, SourceView};
-use crate::plan::{Deed, Plan, Step, lint};
+use crate::plan::{Config, Deed, Plan, Step, lint};
 
 /// Something that starts, for contracts whose test is not about that.
 const START: &str = "[[process]]\nname = \"web\"\nrun = [\"start\"]\n";
@@ -34,7 +34,7 @@ struct Case {
     files: Vec<(String, String)>,
     app: String,
     env: BTreeMap<String, String>,
-    base_env: BTreeMap<String, String>,
+    image: Config,
     base: Digest,
     environment: String,
 }
@@ -45,7 +45,7 @@ fn case(spec: &str, files: &[(&str, &str)]) -> Case {
         files: files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect(),
         app: String::new(),
         env: BTreeMap::new(),
-        base_env: BTreeMap::new(),
+        image: Config::default(),
         base: Digest::of(b"base"),
         environment: "container".to_owned(),
     }
@@ -79,11 +79,13 @@ impl Case {
         let plan = spec.plan(&Request {
             base: Some(&version),
             base_epoch: 7,
-            base_env: &self.base_env,
+            image: &self.image,
             source: &view,
             app: &AppFile::parse(&self.app).unwrap(),
             env: &self.env,
             choice: &Choice::default(),
+            buildpacks: &[],
+            settings: &Settings::default(),
             known: &Known::default(),
             environment: &self.environment,
             architecture: "amd64",

@@ -27,9 +27,9 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{BadDockerfile, Dockerfile};
-use crate::digest::{Digest, ManifestDigest};
-use crate::packages::{PackageWish, Resolved};
-use crate::plan::{self, Config, Footing, ImageDraft, LaunchDraft, Limits, Plan};
+use crate::digest::ManifestDigest;
+pub use crate::known::{Known, KnownImage, KnownRemote, Need};
+use crate::plan::{self, Footing, ImageDraft, LaunchDraft, Limits, Plan};
 
 pub use context::{Context, clean};
 pub use launch::launch;
@@ -52,53 +52,6 @@ pub struct Ask<'a> {
     pub architecture: &'a str,
     /// What was found out so far.
     pub known: &'a Known,
-}
-
-/// What has been found out of the world outside.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Known {
-    /// Images, by what the Dockerfile calls them.
-    pub images: BTreeMap<String, KnownImage>,
-    /// Files, by their address.
-    pub remotes: BTreeMap<String, KnownRemote>,
-    /// The packages that were asked for.
-    pub packages: Option<Resolved>,
-}
-
-/// An image that is in the store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownImage {
-    /// Names it.
-    pub digest: ManifestDigest,
-    /// What it says of itself.
-    pub config: Config,
-}
-
-/// A file that is in the store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownRemote {
-    /// Of its bytes.
-    pub digest: Digest,
-    /// What its server calls it.
-    pub name: String,
-    /// Seconds since 1970.
-    pub time: Option<u64>,
-}
-
-/// Something that has to be known before there can be a plan.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Need {
-    /// An image, as the Dockerfile calls it.
-    Image(String),
-    /// A file, and what its digest has to be where that is said.
-    Remote {
-        /// Its address.
-        url: String,
-        /// What it has to be.
-        checksum: Option<Digest>,
-    },
-    /// The packages that a wish comes to.
-    Packages(PackageWish),
 }
 
 /// What came of it.

@@ -274,7 +274,16 @@ impl Drafting<'_> {
 
     fn push(&mut self, building: &mut Building, name: String, sight: Sight, deeds: Vec<Deed>) {
         let on = std::mem::replace(&mut building.top, Footing::Stage(self.stages.len()));
-        self.stages.push(plan::Stage { name, on, sight, reuse: Reuse::Inputs, epoch: self.ask.epoch, deeds });
+        self.stages.push(plan::Stage {
+            name,
+            on,
+            sight,
+            reuse: Reuse::Inputs,
+            epoch: self.ask.epoch,
+            deeds,
+            texts: Vec::new(),
+            spread: None,
+        });
     }
 }
 

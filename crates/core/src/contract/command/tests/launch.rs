@@ -82,8 +82,8 @@ fn concluded(text: &str, app: &str, found: &[(&str, &[&str])]) -> Result<Launch,
         assert!(plan.collect.iter().any(|wanted| wanted == pattern), "{pattern} is not looked for: {:?}", plan.collect);
         ((*pattern).to_owned(), paths.iter().map(|path| (*path).to_owned()).collect())
     });
-    let collected = Collected { found: found.collect() };
-    spec(text).conclude(&plan, &collected)
+    let collected = Collected { found: found.collect(), ..Collected::default() };
+    spec(text).conclude(&plan, &collected).map(|concluded| concluded.launch)
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn later_words_on_the_environment_win() {
         [build_env]\nD = \"build\"\nA = \"build\"\nB = \"build\"\n\
         [[step]]\nname = \"s\"\nrun = [\"x\"]\nenv = { E = \"step\", D = \"step\" }\n";
     let mut case = case(&format!("{text}{START}"), &[("a", "")]);
-    case.base_env = ["A", "F", "PATH"].map(|name| (name.to_owned(), "image".to_owned())).into();
+    case.image.env = ["A", "F", "PATH"].map(|name| (name.to_owned(), "image".to_owned())).into();
     let plan = case.app("[env]\nB = \"app\"\nC = \"app\"").env("C", "line").plan().unwrap();
     let launch = &plan.launch.env;
     let step = &steps(&plan)[0].env;

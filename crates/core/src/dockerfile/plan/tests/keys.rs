@@ -1,6 +1,8 @@
 //! What makes a layer another one.
 
 use super::*;
+use crate::digest::Digest;
+use crate::plan::Config;
 use crate::plan::{Plan, private_stages, stage_keys};
 
 fn plan(case: &Case) -> Plan {

@@ -6,8 +6,10 @@ mod mounts;
 mod values;
 
 use super::*;
+use crate::digest::Digest;
 use crate::dockerfile::ignore::Ignore;
 use crate::model::source::{FileKind, SourceFile};
+use crate::plan::Config;
 use crate::plan::{Deed, Injection, Landing, Mounted, NamedFile, Place, Selection, Sight, Step, StepMount, TreeFiles};
 
 /// A Dockerfile and all that is known beside it.

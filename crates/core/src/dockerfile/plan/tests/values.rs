@@ -1,6 +1,7 @@
 //! ARG, ENV, and what an image says of itself.
 
 use super::*;
+use crate::plan::Config;
 
 /// What stands before the first FROM, what stands after it, what is given, what `$v` is then.
 type Row = (&'static str, &'static str, &'static [(&'static str, &'static str)], &'static str);
