@@ -157,6 +157,7 @@ mod tests {
             base: None,
             source: Some(Source { commit: Some("a".repeat(40).parse().unwrap()), tree: Digest::of(b"tree") }),
             stages: Vec::new(),
+            work: None,
             test: None,
             finish: Vec::new(),
             caches: Vec::new(),

@@ -1,7 +1,7 @@
 //! What there is, found by what people type.
 
 use serde::Serialize;
-use till_core::contract::ContractSpec;
+use till_core::contract::{ContractSpec, RunSpec};
 use till_core::model::artifact::{ARTIFACT_LABEL, BASE_LABEL};
 use till_core::model::name::Wanted;
 use till_core::model::{ArtifactLabel, BaseLabel, BaseRef, BaseVersion, ExternalBase, Origin};
@@ -63,6 +63,14 @@ impl BaseAbout {
         match self {
             Self::Made(label) => Some(&label.spec.contract),
             Self::External(external) => external.spec.contract.as_ref(),
+        }
+    }
+
+    /// The base that runs what it prepares, where the app does not say another.
+    pub fn run(&self) -> Option<&RunSpec> {
+        match self {
+            Self::Made(label) => label.spec.run.as_ref(),
+            Self::External(external) => external.spec.run.as_ref(),
         }
     }
 

@@ -3,6 +3,7 @@
 //! ```text
 //! mill.rs      the one mill: a plan becomes layers
 //! prepare.rs   source + base -> artifact
+//! chain.rs     several contracts in a row: the output of one is the source of the next
 //! draft.rs     a base before it is made
 //! recreate.rs  recipe -> base
 //! recipes.rs   what is kept of recipes: to follow a lock, to make a base again and compare
@@ -19,6 +20,7 @@
 //! ```
 
 mod catalog;
+mod chain;
 mod collect;
 mod draft;
 mod exchange;

@@ -1,6 +1,7 @@
 //! Source and base become an artifact.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use till_core::contract::{Contract, ContractSpec, Request};
 use till_core::dockerfile;
@@ -16,6 +17,7 @@ use till_image::{Assembly, Image, Platform};
 use till_ledger::ArtifactFact;
 
 use crate::catalog::{BaseEntry, written};
+use crate::chain;
 use crate::collect::Staging;
 use crate::inventory::Told;
 use crate::journal::{Event, Observer, StepReport};
@@ -25,9 +27,10 @@ use crate::world::{Reach, World, configured, said};
 use crate::{Engine, new_bits};
 
 /// What the user asked for.
+#[derive(Clone)]
 pub struct Wish {
     /// The source.
-    pub source: Box<dyn SourceTree>,
+    pub source: Arc<dyn SourceTree>,
     /// The base; by default what till.toml says.
     pub base: Option<BaseRef>,
     /// The app; by default what till.toml says.
@@ -108,15 +111,34 @@ impl Engine {
     /// Decides what will be done, and does nothing of it. Images and files that a Dockerfile names are fetched, for what
     /// they are is part of the plan.
     pub async fn plan(&self, wish: &Wish, observer: &dyn Observer) -> Result<Planned, Failure> {
-        let mut view = wish.source.view().await?;
-        let app_file = self.read_app_file(wish, &view).await?;
+        let view = wish.source.view().await?;
+        let app_file = self.app_file(wish, &view).await?;
+        let Some(first) = app_file.before.first() else {
+            return self.plan_one(wish, view, app_file, observer).await;
+        };
+        // What comes after it depends on what it makes.
+        let inner = chain::inner(wish, first, &self.app_name(wish, &app_file), 0)?;
+        let mut planned = self.plan_one(&inner, view, first.app_file(), observer).await?;
+        let what = "this is the first plan of several in a row: the next is made when the output of this one is there";
+        planned.plan.warnings.push(what.to_owned());
+        Ok(planned)
+    }
+
+    async fn plan_one(
+        &self,
+        wish: &Wish,
+        mut view: SourceView,
+        app_file: AppFile,
+        observer: &dyn Observer,
+    ) -> Result<Planned, Failure> {
         let (base, contract) = self.chosen(wish, &app_file, &view).await?;
         let reads = contract.reads(&view, &app_file, &wish.choice);
         let files: Vec<_> = reads.iter().filter_map(|path| view.file(path).cloned()).collect();
         view.texts = wish.source.texts(&files).await?;
         let image = base.as_ref().map(|base| said(&base.image.config)).unwrap_or_default();
-        let app = wish.name.clone().or(app_file.name.clone()).unwrap_or_else(|| wish.default_name.clone());
+        let app = self.app_name(wish, &app_file);
         let mut world = World::new(self, Fault::Source, observer).of_app(&app, &view).within(wish.reach);
+        let run = base.as_ref().and_then(|base| base.about.run());
         let plan = loop {
             let request = Request {
                 base: base.as_ref().map(|base| &base.fact.version),
@@ -132,7 +154,7 @@ impl Engine {
                 environment: self.environment.name(),
                 architecture: &Platform::host().architecture,
             };
-            match contract.plan(&request)? {
+            match till_core::contract::plan(&contract, run, &request)? {
                 Decision::Plan(plan) => break *plan,
                 Decision::Needs(needs) => world.find_out(&needs).await?,
             }
@@ -174,7 +196,13 @@ impl Engine {
         ))
     }
 
-    async fn read_app_file(&self, wish: &Wish, view: &SourceView) -> Result<AppFile, Failure> {
+    /// What the app is called.
+    pub(crate) fn app_name(&self, wish: &Wish, app_file: &AppFile) -> AppName {
+        wish.name.clone().or(app_file.name.clone()).unwrap_or_else(|| wish.default_name.clone())
+    }
+
+    /// What is said of the app.
+    pub(crate) async fn app_file(&self, wish: &Wish, view: &SourceView) -> Result<AppFile, Failure> {
         let Some(file) = view.file(app::FILE).cloned() else {
             return Ok(AppFile::default());
         };
@@ -187,10 +215,25 @@ impl Engine {
 
     /// Makes the artifact, or takes the one that an equal plan has made.
     pub async fn prepare(&self, wish: &Wish, observer: &dyn Observer) -> Result<Built, Failure> {
+        let view = wish.source.view().await?;
+        let app_file = self.app_file(wish, &view).await?;
+        if app_file.before.is_empty() {
+            return self.prepare_one(wish, view, app_file, observer).await;
+        }
+        self.chain(wish, view, app_file, observer).await
+    }
+
+    pub(crate) async fn prepare_one(
+        &self,
+        wish: &Wish,
+        view: SourceView,
+        app_file: AppFile,
+        observer: &dyn Observer,
+    ) -> Result<Built, Failure> {
         let locks = self.folder("locks")?;
         let _no_gc =
             lock::take(&locks, "gc", Sharing::Shared, || observer.event(Event::Waiting("for gc to end"))).await?;
-        let planned = self.plan(wish, observer).await?;
+        let planned = self.plan_one(wish, view, app_file, observer).await?;
         let of_source = planned.view.notices.iter().map(|notice| format!("{}: {}", notice.path, notice.what));
         let notices: Vec<_> = of_source.chain(planned.plan.warnings.clone()).collect();
         notices.iter().for_each(|notice| observer.event(Event::Notice(notice)));

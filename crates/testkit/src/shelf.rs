@@ -107,6 +107,11 @@ impl Sources for Shelf {
         let code = code.ok_or_else(|| Failure::new(Fault::Caller, format!("there is no {address}")))?;
         Ok(Box::new(code))
     }
+
+    async fn of_archive(&self, archive: &Path, _: &Path) -> Result<Box<dyn SourceTree>, Failure> {
+        let found = crate::archive::read(archive).into_iter();
+        Ok(Box::new(MemorySource::of(found.filter_map(|found| Some((found.path, found.entry?))).collect())))
+    }
 }
 
 #[async_trait]

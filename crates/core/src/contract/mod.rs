@@ -3,6 +3,7 @@
 //! A contract decides everything before anything is done ([`Contract::plan`]), and reads what was left behind afterwards
 //! ([`Contract::conclude`]). Both are pure.
 
+mod carried;
 pub mod cartridge;
 pub mod cnb;
 pub mod command;
@@ -14,6 +15,7 @@ pub mod s2i;
 
 use std::collections::BTreeMap;
 
+pub use carried::{Carried, CarriedTo, RunSpec, plan};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 

@@ -39,9 +39,64 @@ pub struct AppFile {
     pub cartridge: Option<contract::cartridge::AppSection>,
     /// For the contract of that name.
     pub s2i: Option<contract::s2i::AppSection>,
+    /// What is prepared first, in this order: the output of each is the source of the next.
+    #[serde(default)]
+    pub before: Vec<Before>,
+    /// The base that runs the result, where that is another one than the base that prepares it.
+    pub run: Option<contract::RunSpec>,
     /// Limits of the build.
     #[serde(default)]
     pub limits: LimitsFile,
+}
+
+/// Something that is prepared before the app: its output is the source of what comes after it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Before {
+    /// The base that prepares it.
+    pub base: Option<BaseRef>,
+    /// The directory that is the next source, absolute.
+    pub output: String,
+    /// As of an app.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
+    /// As of an app.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// As of an app.
+    pub dockerfile: Option<crate::dockerfile::spec::Choice>,
+    /// As of an app.
+    pub heroku: Option<contract::heroku::AppSection>,
+    /// As of an app.
+    pub cnb: Option<contract::cnb::AppSection>,
+    /// As of an app.
+    pub cartridge: Option<contract::cartridge::AppSection>,
+    /// As of an app.
+    pub s2i: Option<contract::s2i::AppSection>,
+    /// As of an app.
+    #[serde(default)]
+    pub limits: LimitsFile,
+}
+
+impl Before {
+    /// The same as an app of its own.
+    pub fn app_file(&self) -> AppFile {
+        let nothing = Command::Argv(vec!["true".to_owned()]);
+        AppFile {
+            base: self.base.clone(),
+            parameters: self.parameters.clone(),
+            env: self.env.clone(),
+            // It is never started, and no contract has to find out how it could be.
+            processes: BTreeMap::from([("output".to_owned(), nothing)]),
+            dockerfile: self.dockerfile.clone(),
+            heroku: self.heroku.clone(),
+            cnb: self.cnb.clone(),
+            cartridge: self.cartridge.clone(),
+            s2i: self.s2i.clone(),
+            limits: self.limits.clone(),
+            ..AppFile::default()
+        }
+    }
 }
 
 /// A command: one string, run by the contract's shell, or an argv list.
@@ -74,6 +129,9 @@ impl AppFile {
     pub fn parse(text: &str) -> Result<Self, BadAppFile> {
         let file: Self = toml::from_str(text).map_err(|error| BadAppFile(explain_toml(&error)))?;
         file.limits.check().map_err(BadAppFile)?;
+        if let Some(before) = file.before.iter().find(|before| !before.output.starts_with('/')) {
+            return Err(BadAppFile(format!("`output = \"{}\"` is not an absolute path", before.output)));
+        }
         let empty = |command: &Command| command.argv(&[]).first().is_none_or(|word| word.trim().is_empty());
         match file.processes.iter().find(|(_, command)| empty(command)) {
             Some((name, _)) => Err(BadAppFile(format!("process `{name}` runs nothing"))),

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::name::BaseName;
-use crate::contract::{self, ContractSpec, Reading};
+use crate::contract::{self, ContractSpec, Reading, RunSpec};
 use crate::recipe::{self, RecipeSpec};
 use crate::words::{explain_toml, list, nearest};
 
@@ -31,6 +31,9 @@ pub struct BaseFile<R, C> {
     pub recipe: R,
     /// What is done with source.
     pub contract: C,
+    /// The base that runs the result, where an app does not say another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunSpec>,
 }
 
 /// A `base.toml` that cannot be used.
@@ -98,6 +101,7 @@ impl Text<'_> {
             tags: file.tags,
             recipe: recipe(file.recipe),
             contract: contract(file.contract),
+            run: file.run,
         })
     }
 }

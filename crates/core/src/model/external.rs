@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::base::{BadBaseFile, kind};
 use super::name::BaseName;
-use crate::contract::{self, ContractSpec, Reading};
+use crate::contract::{self, ContractSpec, Reading, RunSpec};
 use crate::digest::Digest;
 use crate::words::explain_toml;
 
@@ -56,6 +56,9 @@ pub struct ExternalFileOf<C> {
     pub tags: Vec<String>,
     /// What is done with source. Without one, other bases can be made upon it, and nothing else.
     pub contract: Option<C>,
+    /// The base that runs the result, where an app does not say another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunSpec>,
 }
 
 impl ExternalFile {
@@ -83,13 +86,21 @@ impl Reading for Text<'_> {
             owner: file.owner,
             tags: file.tags,
             contract: file.contract.map(contract),
+            run: file.run,
         })
     }
 }
 
 impl Default for ExternalFile {
     fn default() -> Self {
-        Self { name: None, description: String::new(), owner: String::new(), tags: Vec::new(), contract: None }
+        Self {
+            name: None,
+            description: String::new(),
+            owner: String::new(),
+            tags: Vec::new(),
+            contract: None,
+            run: None,
+        }
     }
 }
 

@@ -11,7 +11,7 @@ pub mod name;
 pub mod reference;
 pub mod source;
 
-pub use app::AppFile;
+pub use app::{AppFile, Before};
 pub use artifact::{ArtifactLabel, BaseLabel, BaseVersion};
 pub use base::BaseSpec;
 pub use base_lock::BaseLock;

@@ -48,6 +48,9 @@ pub struct Plan {
     pub stages: Vec<Stage>,
     /// What becomes the image.
     pub top: Footing,
+    /// The stage in which the test and what follows upon it happen, where that is not the topmost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<usize>,
     /// Run when all else is done, on what will be the artifact; what it writes is thrown away.
     pub test: Option<Step>,
     /// After the test, still part of the last layer.
@@ -87,6 +90,14 @@ impl Plan {
     /// Was it written in a Dockerfile, an app's or a base's?
     pub fn is_dockerfile(&self) -> bool {
         self.contract.ends_with("dockerfile")
+    }
+
+    /// Is this the stage in which the test happens, and from whose layer things are removed?
+    pub fn is_work(&self, stage: usize) -> bool {
+        match self.work {
+            Some(work) => work == stage,
+            None => self.top == Footing::Stage(stage),
+        }
     }
 
     /// The stages below something, the lowest first: their layers lie upon [`Plan::root`].

@@ -30,4 +30,7 @@ pub trait Sources: Send + Sync {
     /// Opens what an address of [`crate::known::Need::Code`] names, as it is today. What it needs while it is used lies in
     /// `staging`.
     async fn open(&self, address: &str, staging: &Path) -> Result<Box<dyn SourceTree>, Failure>;
+
+    /// The files of a tar archive, as they are in it.
+    async fn of_archive(&self, archive: &Path, staging: &Path) -> Result<Box<dyn SourceTree>, Failure>;
 }

@@ -177,6 +177,7 @@ impl Recipe for DebianSpec {
                 spread: None,
             }],
             top: Footing::Stage(0),
+            work: None,
             test: None,
             finish: Vec::new(),
             caches: Vec::new(),

@@ -106,7 +106,7 @@ async fn engine(folder: &Path, environment: impl FnOnce(Store) -> Arc<dyn Enviro
 fn wish() -> Result<Wish, Failure> {
     let not_a_name = |_| Failure::new(Fault::House, "that is not a name");
     Ok(Wish {
-        source: Box::new(MemorySource::new(&[("file", "a small file\n")])),
+        source: Arc::new(MemorySource::new(&[("file", "a small file\n")])),
         base: "bench".parse().ok(),
         name: None,
         default_name: "w1".parse().map_err(not_a_name)?,

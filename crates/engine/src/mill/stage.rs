@@ -7,9 +7,7 @@ use std::time::Instant;
 
 use till_core::id::InstanceId;
 use till_core::packages::archive;
-use till_core::plan::{
-    Bootstrap, Deed, Footing, Injection, Mounted, NamedFile, Place, Selection, Sharing, Sight, Stage, Step,
-};
+use till_core::plan::{Bootstrap, Deed, Injection, Mounted, NamedFile, Place, Selection, Sharing, Sight, Stage, Step};
 use till_core::port::{Capture, Evidence, Exit, Instance, Layer, Lent, Loan, Mount, Opening};
 use till_core::{Failure, Fault};
 use tokio::sync::OwnedMutexGuard;
@@ -55,8 +53,8 @@ impl Mill<'_> {
             }
         }
         let plan = self.milling.plan;
-        let is_top = plan.top == Footing::Stage(number);
-        if is_top {
+        let is_work = plan.is_work(number);
+        if is_work {
             if let Some(test) = &plan.test {
                 self.step(&mut *instance, test, Kind::Trial).await?;
             }
@@ -73,7 +71,7 @@ impl Mill<'_> {
             self.story().collected.texts.extend(texts);
         }
         let began = self.begin("snapshot");
-        let remove = if is_top { plan.remove.clone() } else { Vec::new() };
+        let remove = if is_work { plan.remove.clone() } else { Vec::new() };
         let layer = instance.snapshot(&Capture { remove, volatile: plan.volatile.clone() }).await?;
         self.report("snapshot", began, false);
         Ok(layer)

@@ -136,7 +136,7 @@ pub(crate) fn wish(files: &[(&str, &str)]) -> Wish {
 /// An app of that source with the base `base`.
 pub(crate) fn wish_for(app: &str, source: MemorySource) -> Wish {
     Wish {
-        source: Box::new(source),
+        source: Arc::new(source),
         base: Some("base".parse().unwrap()),
         name: None,
         default_name: app.parse().unwrap(),

@@ -21,6 +21,9 @@ const MAX_UNPACKED: u64 = 8 << 30;
 const ARCHIVES: [&str; 10] =
     [".tar", ".tgz", ".tar.gz", ".tbz", ".tbz2", ".tar.bz", ".tar.bz2", ".txz", ".tar.xz", ".tar.zst"];
 
+/// What a file is called that turns out to be no archive.
+const UNKNOWN: &str = "archive";
+
 /// Where code of others comes from.
 #[derive(Debug, Clone, Default)]
 pub struct Places {
@@ -81,23 +84,38 @@ impl Sources for Places {
             Address::Local(path, revision) => super::open(path, revision, staging).await,
         }
     }
+
+    async fn of_archive(&self, archive: &Path, staging: &Path) -> Result<Box<dyn SourceTree>, Failure> {
+        Ok(Box::new(directory::Directory::whole(&unpack(archive, staging).await?).await?))
+    }
 }
 
 /// The content of a tar archive; of one that has everything in one directory (as those of git forges), that directory.
 async fn unpacked(archive: &Path, staging: &Path) -> Result<Box<dyn SourceTree>, Failure> {
-    let (archive, into) = (archive.to_owned(), staging.join("unpacked"));
-    let work = move || unpack(&archive, into);
-    let folder = tokio::task::spawn_blocking(work).await.map_err(|error| Failure::house("cannot unpack", error))??;
-    Ok(Box::new(directory::Directory::whole(&folder).await?))
+    let folder = unpack(archive, staging).await?;
+    let failed = |error: std::io::Error| Failure::house(format!("cannot look into `{}`", folder.display()), error);
+    let entries: Vec<_> = std::fs::read_dir(&folder).map_err(failed)?.collect::<Result<_, _>>().map_err(failed)?;
+    let top = match entries.as_slice() {
+        [only] if only.file_name() == UNKNOWN => return Err(SourceError::NoArchive(archive.to_owned()).into()),
+        [only] if only.file_type().map_err(failed)?.is_dir() => only.path(),
+        _ => folder.clone(),
+    };
+    Ok(Box::new(directory::Directory::whole(&top).await?))
 }
 
-fn unpack(archive: &Path, into: PathBuf) -> Result<PathBuf, Failure> {
+async fn unpack(archive: &Path, staging: &Path) -> Result<PathBuf, Failure> {
+    let (archive, into) = (archive.to_owned(), staging.join("unpacked"));
+    let work = move || unpack_into(&archive, into);
+    tokio::task::spawn_blocking(work).await.map_err(|error| Failure::house("cannot unpack", error))?
+}
+
+fn unpack_into(archive: &Path, into: PathBuf) -> Result<PathBuf, Failure> {
     let failed = |error: std::io::Error| Failure::house(format!("cannot unpack `{}`", archive.display()), error);
     std::fs::create_dir_all(&into).map_err(failed)?;
     // What is unpacked is a file of an archive, as with a Dockerfile's ADD.
     let wrapped = into.with_extension("tar");
     let mut builder = tar::Builder::new(std::fs::File::create(&wrapped).map_err(failed)?);
-    builder.append_path_with_name(archive, "archive").map_err(failed)?;
+    builder.append_path_with_name(archive, UNKNOWN).map_err(failed)?;
     builder.finish().map_err(failed)?;
     drop(builder);
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
@@ -112,15 +130,6 @@ fn unpack(archive: &Path, into: PathBuf) -> Result<PathBuf, Failure> {
     let mut file = BufReader::new(std::fs::File::open(&wrapped).map_err(failed)?);
     till_image::land(&mut file, &into, ("/", true), &rewriting)?;
     std::fs::remove_file(&wrapped).map_err(failed)?;
-    let entries: Vec<_> = std::fs::read_dir(&into).map_err(failed)?.collect::<Result<_, _>>().map_err(failed)?;
-    if let [only] = entries.as_slice() {
-        if only.file_name() == "archive" {
-            return Err(SourceError::NoArchive(archive.to_owned()).into());
-        }
-        if only.file_type().map_err(failed)?.is_dir() {
-            return Ok(only.path());
-        }
-    }
     Ok(into)
 }
 

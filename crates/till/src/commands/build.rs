@@ -18,7 +18,7 @@ async fn wish(engine: &Engine, build: &Build) -> Result<Wish, Failure> {
     let staging = engine.data.join("staging");
     std::fs::create_dir_all(&staging).map_err(|error| Failure::house("cannot make the staging directory", error))?;
     Ok(Wish {
-        source: till_ground::source::open(&build.source, build.rev.as_deref(), &staging).await?,
+        source: till_ground::source::open(&build.source, build.rev.as_deref(), &staging).await?.into(),
         base: build.base.clone(),
         name: build.name.clone(),
         default_name: default_name(&build.source),

@@ -42,6 +42,7 @@ pub(super) fn plan(spec: &CommandSpec, request: &Request<'_>) -> Result<Plan, Pl
         source: Some(plan::Source { commit: request.source.commit.clone(), tree: request.source.tree() }),
         stages,
         top,
+        work: None,
         test: spec.test.iter().filter_map(|step| planner.step(step).transpose()).next().transpose()?,
         finish: planner.steps(Moment::Test)?,
         caches: spec

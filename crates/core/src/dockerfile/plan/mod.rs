@@ -89,6 +89,7 @@ impl Draft {
             source: None,
             stages: self.stages,
             top: self.top,
+            work: None,
             test: None,
             finish: Vec::new(),
             caches: Vec::new(),

@@ -1,0 +1,82 @@
+//! Several contracts in a row: what one leaves in a directory is the source of the next. Each is a preparation of its own,
+//! with a plan and an artifact, for what the next does depends on what the one before it made.
+
+use std::sync::Arc;
+
+use till_core::id::PreparationId;
+use till_core::model::{AppFile, AppName, Before, SourceView};
+use till_core::plan::{Footing, TreeFiles};
+use till_core::port::SourceTree;
+use till_core::{Failure, Fault, ManifestDigest};
+
+use crate::collect::Staging;
+use crate::journal::Observer;
+use crate::prepare::{Built, Wish};
+use crate::{Engine, new_bits};
+
+impl Engine {
+    /// Prepares all that stands before the app, each from the output of the one before it, and then the app.
+    pub(crate) async fn chain(
+        &self,
+        wish: &Wish,
+        mut view: SourceView,
+        app_file: AppFile,
+        observer: &dyn Observer,
+    ) -> Result<Built, Failure> {
+        let app = self.app_name(wish, &app_file);
+        let mut next = Wish { name: Some(app.clone()), ..wish.clone() };
+        let (mut steps, mut outputs) = (Vec::new(), Vec::new());
+        for (number, before) in app_file.before.iter().enumerate() {
+            let inner = inner(&next, before, &app, number)?;
+            let built = self.prepare_one(&inner, view.clone(), before.app_file(), observer).await?;
+            steps.extend(built.steps);
+            let (tree, staging) = self.output(&built.artifact, before).await?;
+            // It is still that commit, whatever was made of it.
+            view = SourceView { commit: view.commit, dirty: view.dirty, time: view.time, ..tree.view().await? };
+            if view.files.is_empty() {
+                let what = format!("the output `{}` is empty: there is nothing to go on with", before.output);
+                return Err(Failure::new(Fault::Source, what));
+            }
+            next.source = tree;
+            outputs.push(staging);
+        }
+        let built = self.prepare_one(&next, view, app_file, observer).await?;
+        steps.extend(built.steps);
+        Ok(Built { steps, ..built })
+    }
+
+    /// A directory of an artifact as source.
+    async fn output(
+        &self,
+        artifact: &ManifestDigest,
+        before: &Before,
+    ) -> Result<(Arc<dyn SourceTree>, Staging), Failure> {
+        let staging = self.staging(&PreparationId::from_bits(new_bits()))?;
+        let archive = staging.path().join("output.tar");
+        let files = TreeFiles {
+            of: Footing::Image(artifact.clone()),
+            sources: vec![before.output.clone()],
+            parents: false,
+            exclude: Vec::new(),
+        };
+        let layers = till_image::load(&self.store, artifact)?.layers;
+        self.environment.gather(&layers, &files, &archive).await.map_err(|failure| {
+            let what = format!("there is no output `{}` to go on with", before.output);
+            let hint =
+                "`output` of [[before]] in till.toml is the directory in which that base leaves what the next takes";
+            failure.within(what).hint(hint)
+        })?;
+        let tree = self.sources.of_archive(&archive, &staging.path()).await?;
+        Ok((tree.into(), staging))
+    }
+}
+
+/// What is wished for of one that stands before others.
+pub(crate) fn inner(wish: &Wish, before: &Before, app: &AppName, number: usize) -> Result<Wish, Failure> {
+    let name = format!("{app}.{}", number + 1);
+    let unnamed = |_| {
+        let what = format!("`{name}`, which is prepared before `{app}`, is no name of an app");
+        Failure::new(Fault::Source, what).hint("give the app a shorter name")
+    };
+    Ok(Wish { name: Some(name.parse().map_err(unnamed)?), base: before.base.clone(), ..wish.clone() })
+}
