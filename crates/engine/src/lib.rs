@@ -5,6 +5,7 @@
 //! prepare.rs   source + base -> artifact
 //! chain.rs     several contracts in a row: the output of one is the source of the next
 //! draft.rs     a base before it is made
+//! rebase.rs    another image below an artifact
 //! recreate.rs  recipe -> base
 //! recipes.rs   what is kept of recipes: to follow a lock, to make a base again and compare
 //! packages/    which packages a recipe comes to, kept and lent
@@ -31,6 +32,7 @@ mod lock;
 mod mill;
 mod packages;
 mod prepare;
+mod rebase;
 mod recipes;
 mod recreate;
 mod run;
@@ -53,6 +55,7 @@ pub use import::{BaseImported, ImportWish, Naming};
 pub use inventory::{Format, ImageDifference, Named};
 pub use journal::{Event, Observer, StepReport, plain};
 pub use prepare::{Built, Planned, Wish};
+pub use rebase::{RebaseWish, Rebased};
 pub use recipes::{KeptRecipe, Verified};
 pub use recreate::{LockUse, Made, Remake};
 pub use run::{InstanceEntry, RunWish, new_instance_id};

@@ -191,8 +191,8 @@ impl<'a> World<'a> {
         Ok(Previous::Nothing)
     }
 
-    /// A base of that name, a layout of the recipe's folder, or an image of a registry; in this order.
-    async fn image(&self, name: &str) -> Result<Image, Failure> {
+    /// A base of that name, one that was imported from there, a layout of the recipe's folder, or an image of a registry; in this order.
+    pub(crate) async fn image(&self, name: &str) -> Result<Image, Failure> {
         let Some(locked) = self.lock.and_then(|lock| lock.image.iter().find(|image| image.name == name)) else {
             return self.todays_image(name).await;
         };
@@ -217,6 +217,9 @@ impl<'a> World<'a> {
         {
             return Ok(self.engine.base(&wanted).await?.image);
         }
+        if let Some(base) = self.imported(name).await? {
+            return Ok(base);
+        }
         if let Some(layout) = name.strip_prefix("oci:") {
             return self.layout(name, layout).await;
         }
@@ -229,6 +232,22 @@ impl<'a> World<'a> {
         })?;
         pulled.notices.iter().for_each(|notice| self.observer.event(Event::Notice(notice)));
         Ok(pulled.image)
+    }
+
+    /// The newest base that was imported from what is called so.
+    async fn imported(&self, name: &str) -> Result<Option<Image>, Failure> {
+        let is_it = |fact: &till_ledger::BaseFact| {
+            let origin = fact.external.as_ref().map(|external| &external.external);
+            let named = |origin: &till_core::model::Origin| {
+                let source = origin.source.strip_prefix("docker://").unwrap_or(&origin.source);
+                source == name || origin.reference.as_deref() == Some(name)
+            };
+            origin.is_some_and(named)
+        };
+        match self.engine.ledger.bases().await?.iter().rfind(|fact| is_it(fact)) {
+            Some(fact) => Ok(Some(till_image::load(&self.engine.store, &fact.version.digest)?)),
+            None => Ok(None),
+        }
     }
 
     /// An image in a layout that lies in the recipe's folder. An app's source has no say in files of this machine.

@@ -234,6 +234,16 @@ pub(crate) enum Artifact {
         #[arg(long, default_value = "gzip")]
         compression: ExportCompression,
     },
+    /// Put one that buildpacks made upon another run image, without building it again
+    Rebase {
+        artifact: String,
+        /// A base or a reference (default: the newest of what lies below it now)
+        #[arg(long, value_name = "IMAGE")]
+        run_image: Option<String>,
+        /// Whether or not it fits upon that
+        #[arg(long)]
+        force: bool,
+    },
     /// Forget one
     Remove { artifact: String },
 }

@@ -5,7 +5,7 @@ use crate::model::{Launch, Process};
 use crate::plan::{Candidate, Plan};
 
 /// Heroku's process type for a command that runs once before an artifact goes live.
-const RELEASE: &str = "release";
+pub(super) const RELEASE: &str = "release";
 
 pub(super) fn conclude(plan: &Plan, collected: &Collected) -> Result<Conclusion, PlanError> {
     let draft = &plan.launch;
@@ -24,6 +24,7 @@ pub(super) fn conclude(plan: &Plan, collected: &Collected) -> Result<Conclusion,
     let ports: Vec<_> = draft.ports.iter().filter(|port| processes.contains_key(&port.process)).cloned().collect();
     let launch = Launch {
         health: draft.health.clone().filter(|health| ports.iter().any(|port| port.name == health.port)),
+        default: None,
         ports,
         services: processes.keys().filter(|name| *name != RELEASE).cloned().collect(),
         processes,

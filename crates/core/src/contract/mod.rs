@@ -176,6 +176,8 @@ pub struct Collected {
     pub texts: BTreeMap<String, String>,
     /// The new layers, the lowest first, by the name of their stage or of what they were spread from.
     pub layers: Vec<(String, DiffId)>,
+    /// The topmost layer of the image below them.
+    pub below: Option<DiffId>,
 }
 
 /// What is known when all is done.

@@ -88,6 +88,9 @@ pub struct Launch {
     pub processes: BTreeMap<String, Process>,
     /// The process types that run as long as the artifact does, as against commands that end (`release`).
     pub services: Vec<String>,
+    /// The one that runs when none is named, where it is not `web`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<String>,
     /// What they listen at.
     pub ports: Vec<Port>,
     /// How readiness is known.
@@ -101,8 +104,11 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// The process that runs when none is named: `web`, or the only one.
+    /// The process that runs when none is named: the one that the contract says, `web`, or the only one.
     pub fn default_process(&self) -> Option<&str> {
+        if let Some(default) = self.default.as_deref().filter(|name| self.processes.contains_key(*name)) {
+            return Some(default);
+        }
         match self.processes.get_key_value("web") {
             Some((name, _)) => Some(name),
             None if self.processes.len() == 1 => self.processes.keys().next().map(String::as_str),

@@ -241,10 +241,11 @@ pub struct Spreading {
 
 /// A directory that becomes a layer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct SpreadLayer {
-    /// Names it among the collected layers.
+    /// Names it among the collected layers; several may have one name.
     pub name: String,
-    /// Absolute, in the tree of the list.
+    /// Beside the list.
     pub directory: String,
     /// What made it, for the image's history.
     pub created_by: String,

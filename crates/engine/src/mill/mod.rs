@@ -124,7 +124,13 @@ impl Milling<'_> {
         let plan = mill.milling.plan;
         let chain = plan.chain(&plan.top);
         let layers = try_join_all(chain.iter().map(|number| mill.layers(*number))).await?.concat();
+        // Only they who have layers of their own making have to be told from what lies below.
+        let below = match chain.iter().any(|number| plan.stages[*number].spread.is_some()) {
+            true => mill.image(plan.root(&plan.top))?.pop(),
+            false => None,
+        };
         let mut story = mill.story.into_inner().unwrap_or_else(PoisonError::into_inner);
+        story.collected.below = below.map(|layer| layer.diff_id);
         story.collected.layers = layers.iter().map(|made| (made.name.clone(), made.layer.diff_id.clone())).collect();
         Ok(Milled {
             layers: layers.into_iter().map(|made| (made.layer, made.created_by)).collect(),

@@ -56,7 +56,9 @@ impl Mill<'_> {
         tree: &[Layer],
         layer: SpreadLayer,
     ) -> Result<Made, Failure> {
-        let archive = self.gathered(spread, &layer.directory, tree).await?;
+        let (beside, _) = spread.list.rsplit_once('/').unwrap_or_default();
+        let directory = format!("{beside}/{}", layer.directory);
+        let archive = self.gathered(spread, &directory, tree).await?;
         let mut instance = self
             .milling
             .engine
@@ -70,8 +72,7 @@ impl Mill<'_> {
             })
             .await?;
         let landing = Landing { path: "/".to_owned(), directory: true, mode: None, unpack: false };
-        let files =
-            TreeFiles { of: spread.of.clone(), sources: vec![layer.directory], parents: false, exclude: Vec::new() };
+        let files = TreeFiles { of: spread.of.clone(), sources: vec![directory], parents: false, exclude: Vec::new() };
         let injection = Injection { what: Selection::Tree(files), place: Place::Copy(landing), owner: None };
         instance.inject(&injection, &archive).await?;
         let _ = std::fs::remove_file(&archive);

@@ -47,7 +47,8 @@ async fn a_base_that_runs_nothing_yet_is_the_sources_mistake() {
 #[tokio::test]
 async fn the_output_of_one_contract_is_the_source_of_the_next() {
     let house = House::with_base().await;
-    let second = CONTRACT.replace("name = \"build\"", "name = \"serve\"").replace("name = \"check\"", "name = \"look\"");
+    let second =
+        CONTRACT.replace("name = \"build\"", "name = \"serve\"").replace("name = \"check\"", "name = \"look\"");
     house.make("second", &format!("suite = \"bookworm\"\n{second}")).await;
     house.machine.writes("build", "/app/dist/index.html", "page");
     house.machine.script("serve", |scene| {

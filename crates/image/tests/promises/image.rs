@@ -24,6 +24,7 @@ fn launch() -> Launch {
             protocol: Protocol::Http,
             process: "web".to_owned(),
         }],
+        default: None,
         services: vec!["web".to_owned()],
         health: None,
         env: BTreeMap::from([("PATH".to_owned(), "/usr/bin".to_owned()), ("A".to_owned(), "1".to_owned())]),

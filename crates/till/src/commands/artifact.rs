@@ -1,9 +1,10 @@
 //! `till artifact list|show|export|remove` and `till gc`.
 
 use serde_json::{Value, json};
+use till_core::contract::cnb::Rules;
 use till_core::inventory::Inventory;
 use till_core::{Failure, ManifestDigest};
-use till_engine::{ArtifactEntry, Engine};
+use till_engine::{ArtifactEntry, Engine, RebaseWish, Rebased};
 use till_image::{Compression, Destination};
 
 use super::{inventory, table, time};
@@ -20,6 +21,18 @@ pub(super) async fn run(engine: &Engine, command: Artifact, screen: &Screen) -> 
         }
         Artifact::Export { artifact, target, compression } => {
             export(engine, &artifact, &target, compression, screen).await
+        }
+        Artifact::Rebase { artifact, run_image, force } => {
+            let rules = if force { Rules::Waived } else { Rules::Held };
+            let wish = RebaseWish { artifact, run: run_image, rules };
+            let Rebased { artifact, from, run, run_digest, unchanged } = engine.rebase(&wish, screen).await?;
+            let value = json!({ "artifact": artifact, "from": from, "run_image": run, "run_digest": run_digest, "unchanged": unchanged });
+            let text = match unchanged {
+                true => format!("{artifact} lies upon {run} already: nothing was changed"),
+                false => format!("{artifact} is {} upon {run} ({})", from.short(), run_digest.short()),
+            };
+            screen.result(&value, &text);
+            Ok(())
         }
         Artifact::Remove { artifact } => {
             let digest = engine.remove_artifact(&artifact).await?;
