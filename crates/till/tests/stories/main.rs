@@ -20,6 +20,7 @@ macro_rules! on_each_runtime {
 mod answers;
 mod apps;
 mod bad_input;
+mod cnb;
 mod crash;
 mod dockerfile;
 mod export;

@@ -11,7 +11,7 @@ use super::planning::REPORT;
 use crate::contract::conclude::RELEASE;
 use crate::contract::{Collected, Conclusion, PlanError, Request};
 use crate::digest::{DiffId, ManifestDigest};
-use crate::model::{Launch, Process};
+use crate::model::{Launch, Port, Process};
 use crate::plan::{Config, ImageDraft, Plan, Record};
 
 /// What layers the image has, and by whom.
@@ -181,8 +181,12 @@ fn launch(plan: &Plan, report: &Report, config: &Config) -> Launch {
     let set = |name: &String| report.environment.contains_key(name) || name == "PATH";
     env.extend(draft.env.iter().filter(|(name, _)| !set(name)).map(|(name, value)| (name.clone(), value.clone())));
     let default = report.default_process.clone().filter(|name| processes.contains_key(name));
-    // A builder's ports are those of its default process, whatever that is called.
-    let ports: Vec<_> = draft.ports.iter().filter(|port| processes.contains_key(&port.process)).cloned().collect();
+    // Where there is no `web`, it is the default process that is meant, whatever it is called.
+    let ports = draft.ports.iter().filter_map(|port| match processes.contains_key(&port.process) {
+        true => Some(port.clone()),
+        false => default.clone().map(|process| Port { process, ..port.clone() }),
+    });
+    let ports: Vec<_> = ports.collect();
     Launch {
         services: processes.keys().filter(|name| *name != RELEASE).cloned().collect(),
         default,
