@@ -58,11 +58,14 @@ impl Building<'_> {
     fn one(&mut self, member: &Member, catalogue: &Catalogue) -> Result<(), Failure> {
         let (descriptor, api) = buildpack(catalogue, &member.id, &member.version)?;
         let name = folder(&member.id);
-        let own = self.layers.make(&name).doing(|| "make its directory of the layers".to_owned())?;
+        let open = || self.layers.make(&name).doing(|| "make its directory of the layers".to_owned());
+        open()?;
         let directory = self.settings.layers.join(&name);
         let given = self.plan.of(&member.id);
         self.run(descriptor, api, &directory, &given)?;
 
+        // Opened only now: what was there before may be something else by now.
+        let own = open()?;
         let mut layers = outputs::layers(&own)?;
         outputs::ignore(&own, &mut layers)?;
         self.add_environment(&directory, &layers)?;
