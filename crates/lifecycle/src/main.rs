@@ -169,6 +169,8 @@ fn run(words: &[OsString]) -> Result<(), (Failure, u8)> {
         if let Some(api) = std::env::var("CNB_PLATFORM_API").ok().filter(|api| !Api::is_platform(api)) {
             return Err(Failure::exit(PLATFORM_API, format!("platform API {api} is not supported")));
         }
+        // What is made here must not depend on who calls.
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
         phase(&Settings::parse(&words[1..], |name| std::env::var_os(name))?)
     };
     run().map_err(|failure| (failure, *otherwise))

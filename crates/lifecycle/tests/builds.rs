@@ -116,6 +116,23 @@ fn a_build_goes_from_detection_to_a_started_process() {
     for path in [app("003-slice-1", "static/a"), app("005-app", "main"), app("005-app", ""), app("005-app", "..")] {
         assert_eq!(path.symlink_metadata().unwrap().mtime(), 315_532_801, "{}", path.display());
     }
+    // As root all of it has an owner, and parents keep theirs; else nobody can give files away.
+    if house.path("").metadata().unwrap().uid() == 0 {
+        let deps = house.exported("acme_app-deps", "layers/acme_app/deps/bin/serve");
+        let launcher = house.layer("launcher").join("cnb/lifecycle/launcher");
+        let above = |path: &std::path::Path, levels: usize| path.ancestors().nth(levels).unwrap().to_owned();
+        let app = app("005-app", "main");
+        for (path, owner) in [
+            (above(&deps, 0), 1234),
+            (above(&deps, 2), 1234),
+            (above(&deps, 3), 0),
+            (above(&app, 1), 1234),
+            (above(&app, 2), 0),
+            (launcher, 0),
+        ] {
+            assert_eq!(path.metadata().unwrap().uid(), owner, "{}", path.display());
+        }
+    }
     let web = house.layer("008-process-types").join("cnb/process/web");
     assert_eq!(fs::read_link(web).unwrap().to_str(), Some("/cnb/lifecycle/launcher"));
 }
@@ -225,6 +242,31 @@ fn detection_says_what_failed_and_how() {
     house.fails("detect", 12, "buildpack b@1.0.0: buildpack API 0.99 is not supported");
     house.order("[[order]]\ngroup = [{ id = \"c\" }]\n");
     house.fails("detect", 22, "buildpack c@ is not in the builder");
+}
+
+#[test]
+fn a_buildpack_sees_what_the_specification_lists() {
+    let ours = r#"
+        [ "$USERS" = "$1" ] && [ "$OPERATOR" = o ] && [ -z "$SECRET" ] && [ -n "$HOME" ] || exit 1
+        case "$PATH" in /mine:*) [ -n "$1" ] || exit 2 ;; *) [ -z "$1" ] || exit 3 ;; esac
+    "#;
+    let with = |argument: &str| format!("set -- '{argument}'\n{ours}");
+    let house = House::new();
+    house.buildpack("a", "api = \"0.12\"", "", &(with("own") + "[ \"$CNB_EXEC_ENV\" = production ]"));
+    house.buildpack("b", "api = \"0.10\"\n[buildpack]\nclear-env = true", "", &(with("") + "[ -z \"$CNB_EXEC_ENV\" ]"));
+    house.buildpack(
+        "c",
+        "api = \"0.7\"",
+        "",
+        "[ -z \"$CNB_LAYERS_DIR$CNB_TARGET_OS\" ] && [ -n \"$CNB_BUILDPACK_DIR\" ]",
+    );
+    house.buildpack("d", "api = \"0.12\"\n[buildpack]\nexec-env = [\"test\"]", "exit 7", "exit 7");
+    house.order("[[order]]\ngroup = [{ id = \"a\" }, { id = \"b\" }, { id = \"c\" }, { id = \"d\" }]\n");
+    house.write("platform/env/USERS", "own");
+    house.write("platform/env/PATH", "/mine");
+    house.write("build-config/env/OPERATOR", "o");
+    house.build(&["detect", "build"]);
+    house.fails_with("export", &["-process-type", "none"], 62, "there is no process `none`");
 }
 
 #[test]

@@ -32,6 +32,15 @@ impl AsFd for Folder {
     }
 }
 
+/// A name that stays within a directory: what strangers wrote may hold others.
+fn plain(name: &(impl AsRef<OsStr> + ?Sized)) -> io::Result<&OsStr> {
+    let name = name.as_ref();
+    if name.is_empty() || name == "." || name == ".." || name.as_bytes().contains(&b'/') {
+        return Err(io::Error::other(format!("`{}` is not the name of a file", name.display())));
+    }
+    Ok(name)
+}
+
 const OPEN: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 impl Folder {
@@ -42,7 +51,7 @@ impl Folder {
 
     /// Opens a directory in it. `None`: there is nothing of this name. A symlink is an error, as is a file.
     pub(crate) fn enter(&self, name: impl AsRef<OsStr>) -> io::Result<Option<Self>> {
-        match rustix::fs::openat(&self.0, name.as_ref(), OPEN | OFlags::NOFOLLOW, Mode::empty()) {
+        match rustix::fs::openat(&self.0, plain(&name)?, OPEN | OFlags::NOFOLLOW, Mode::empty()) {
             Ok(folder) => Ok(Some(Self(folder))),
             Err(Errno::NOENT) => Ok(None),
             Err(Errno::NOTDIR | Errno::LOOP) => Err(io::Error::other("it is not a directory, or a symlink to one")),
@@ -68,7 +77,7 @@ impl Folder {
 
     /// Makes a directory in it, where there is none, and opens it.
     pub(crate) fn make(&self, name: impl AsRef<OsStr>) -> io::Result<Self> {
-        match rustix::fs::mkdirat(&self.0, name.as_ref(), Mode::from_raw_mode(0o755)) {
+        match rustix::fs::mkdirat(&self.0, plain(&name)?, Mode::from_raw_mode(0o755)) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }
@@ -96,7 +105,7 @@ impl Folder {
 
     /// What a name says of itself; `None`: there is nothing.
     pub(crate) fn stat(&self, name: impl AsRef<OsStr>) -> io::Result<Option<Stat>> {
-        match rustix::fs::statat(&self.0, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW) {
+        match rustix::fs::statat(&self.0, plain(&name)?, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(error.into()),
@@ -116,7 +125,7 @@ impl Folder {
     /// Opens a regular file in it. `None`: there is nothing. Anything else is an error, and does not block.
     pub(crate) fn file(&self, name: impl AsRef<OsStr>) -> io::Result<Option<File>> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = match rustix::fs::openat(&self.0, name.as_ref(), flags, Mode::empty()) {
+        let file = match rustix::fs::openat(&self.0, plain(&name)?, flags, Mode::empty()) {
             Ok(file) => File::from(file),
             Err(Errno::NOENT) => return Ok(None),
             Err(Errno::LOOP) => return Err(io::Error::other("it is a symlink")),
@@ -142,7 +151,7 @@ impl Folder {
     /// Makes a file that is not there yet.
     pub(crate) fn create(&self, name: impl AsRef<OsStr>, mode: u32) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(rustix::fs::openat(&self.0, name.as_ref(), flags, Mode::from_raw_mode(mode))?.into())
+        Ok(rustix::fs::openat(&self.0, plain(&name)?, flags, Mode::from_raw_mode(mode))?.into())
     }
 
     /// Writes a file; what had the name is replaced, and never written through.
@@ -152,6 +161,11 @@ impl Folder {
             rustix::fs::unlinkat(&self.0, name, AtFlags::empty())?;
         }
         self.create(name, 0o644)?.write_all(text)
+    }
+
+    /// Makes a symlink.
+    pub(crate) fn link(&self, name: impl AsRef<OsStr>, target: &str) -> io::Result<()> {
+        Ok(rustix::fs::symlinkat(target, &self.0, plain(&name)?)?)
     }
 
     /// Removes whatever has the name.
@@ -201,6 +215,10 @@ mod tests {
         symlink("../out/secret", at.join("in/file")).unwrap();
         let folder = Folder::open(&at.join("in")).unwrap();
         assert!(folder.enter("link").is_err() && folder.text("file").is_err());
+        for name in ["..", ".", "", "link/secret", "deep/."] {
+            assert!(folder.enter(name).is_err() && folder.make(name).is_err() && folder.file(name).is_err(), "{name}");
+            assert!(folder.link(name, "x").is_err() && folder.remove(name).is_err(), "{name}");
+        }
         assert!(folder.descend(Path::new("link/x")).is_err() && folder.descend(Path::new("../out")).is_err());
         assert!(folder.descend(Path::new("/deep")).unwrap().is_some() && folder.enter("none").unwrap().is_none());
         folder.write("file", b"new").unwrap();

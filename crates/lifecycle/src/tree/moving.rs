@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 
 use rustix::fs::{AtFlags, FileType, Gid, Mode, Stat, Timespec, Timestamps, Uid};
@@ -92,7 +93,7 @@ fn one(from: &Folder, name: &OsStr, to: &Folder, named: &OsStr, way: &mut Way<'_
             Err(error) => return Err(error.into()),
         }
     }
-    attributes(to, named, &stat, way.owner)
+    attributes(to, named, &stat, way.owner, Some(target.as_fd()))
 }
 
 fn copy_file(
@@ -108,11 +109,13 @@ fn copy_file(
     if let Some(copied) = way.links.0.get(&id) {
         return Ok(rustix::fs::linkat(way.base, copied, to, named, AtFlags::empty())?);
     }
+    let mut made = None;
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {
             let mut source = from.file(name)?.ok_or(io::ErrorKind::NotFound)?;
             let mut target = to.create(named, 0o600)?;
             io::copy(&mut source, &mut target)?;
+            made = Some(target);
         }
         FileType::Symlink => {
             let target = rustix::fs::readlinkat(from, name, Vec::new())?;
@@ -122,15 +125,15 @@ fn copy_file(
         // What a process listens at, or a device: no part of software.
         _ => return Ok(()),
     }
-    attributes(to, named, stat, way.owner)?;
+    attributes(to, named, stat, way.owner, made.as_ref().map(AsFd::as_fd))?;
     if stat.st_nlink > 1 {
         way.links.0.insert(id, way.path.join(named));
     }
     Ok(())
 }
 
-/// Owner, mode and time, in the order in which none undoes another.
-fn attributes(to: &Folder, named: &OsStr, stat: &Stat, owner: Owner) -> io::Result<()> {
+/// Owner, mode (of what is `made` and open) and time, in the order in which none undoes another.
+fn attributes(to: &Folder, named: &OsStr, stat: &Stat, owner: Owner, made: Option<BorrowedFd<'_>>) -> io::Result<()> {
     let owner = match owner {
         Owner::Kept => Owner::if_root(stat.st_uid, stat.st_gid),
         is => is,
@@ -139,9 +142,8 @@ fn attributes(to: &Folder, named: &OsStr, stat: &Stat, owner: Owner) -> io::Resu
         let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
         rustix::fs::chownat(to, named, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
     }
-    if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
-        // Made by us a moment ago, in a directory that is ours.
-        rustix::fs::chmodat(to, named, Mode::from_raw_mode(stat.st_mode & 0o7777), AtFlags::empty())?;
+    if let Some(made) = made {
+        rustix::fs::fchmod(made, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
     }
     let time = Timespec { tv_sec: stat.st_mtime, tv_nsec: stat.st_mtime_nsec as _ };
     let times = Timestamps { last_access: time, last_modification: time };

@@ -257,7 +257,7 @@ fn process_types(arranging: &mut Arranging<'_>, metadata: &Metadata) -> Result<(
     }
     let (root, target) = arranging.begin("process-types", Path::new("/cnb/process"))?;
     for process in &metadata.processes {
-        let linked = rustix::fs::symlinkat("/cnb/lifecycle/launcher", &target, process.kind.as_str());
+        let linked = target.link(&process.kind, "/cnb/lifecycle/launcher");
         linked.doing(|| format!("link the process {}", process.kind))?;
     }
     let layer =
