@@ -4,6 +4,7 @@
 //! main.rs      from the command line to an exit code
 //! cli.rs       what can be typed
 //! config.rs    settings: file, environment, command line
+//! inside.rs    the program that runs inside instances
 //! wire.rs      which technology fills which port
 //! screen.rs    what people see: progress, results, failures
 //! commands/    one file each
@@ -13,6 +14,7 @@
 mod cli;
 mod commands;
 mod config;
+mod inside;
 mod screen;
 mod wire;
 

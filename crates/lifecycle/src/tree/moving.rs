@@ -196,4 +196,16 @@ mod tests {
         assert!(temporary.path().join("to/a/deep/other").exists());
         assert!(!temporary.path().join("a/deep/file").exists());
     }
+
+    /// `/dev/shm` is a file system of its own where there is one; where there is none, a rename does it.
+    #[test]
+    fn what_cannot_be_renamed_is_copied_and_gone() {
+        let temporary = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir_in(if Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" }).unwrap();
+        tree(&temporary.path().join("a"));
+        let (from, to) = (Folder::open(temporary.path()).unwrap(), Folder::open(elsewhere.path()).unwrap());
+        bring(&from, OsStr::new("a"), &to, &mut Links::default()).unwrap();
+        looks_right(&elsewhere.path().join("a"));
+        assert!(from.names().unwrap().is_empty());
+    }
 }
