@@ -1,7 +1,6 @@
 //! The program that runs inside instances: `lifecycle`, for this processor, as bytes. `build.rs` builds it.
 
 /// A static program; its head (`crates/lifecycle/src/main.rs`) says how it is called.
-#[cfg_attr(not(test), expect(dead_code, reason = "the contract that puts it into instances is still to come"))]
 pub(crate) const LIFECYCLE: &[u8] = include_bytes!(env!("TILL_LIFECYCLE"));
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use till_core::Failure;
-use till_core::contract::Settings;
+use till_core::contract::{Settings, cnb};
 use till_engine::Engine;
 use till_ground::Patience;
 use till_ground::container::{self, Containers, Machine, Runtime};
@@ -17,6 +17,7 @@ use till_image::Store;
 use till_ledger::Ledger;
 
 use crate::config::Config;
+use crate::inside::LIFECYCLE;
 
 /// Everything, wired. What the dead left behind is swept away first.
 pub(crate) async fn engine(data: &Path) -> Result<Engine, Failure> {
@@ -47,7 +48,7 @@ pub(crate) async fn engine(data: &Path) -> Result<Engine, Failure> {
         )),
         fetcher: Arc::new(Web::default()),
         sources: Arc::new(Places::default()),
-        programs: BTreeMap::new(),
+        programs: BTreeMap::from([(cnb::PROGRAM, LIFECYCLE)]),
         settings: Settings { buildpacks: config.buildpacks, cartridges: config.cartridges },
         now,
     };
