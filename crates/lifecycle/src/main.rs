@@ -60,7 +60,8 @@
 //! ```
 //!
 //! `PREVIOUS` and `CACHE` of another execution environment count as empty. On the file system of `LAYERS` and `APP`,
-//! `INTO` and `CACHE` get most files by renaming. Times of files in `INTO` are 1980-01-01T00:00:01Z.
+//! `INTO` and `CACHE` get most files by renaming. Times of files in `INTO` are 1980-01-01T00:00:01Z. `export` reads its own
+//! program at `/proc/self/exe`, for the image's launcher.
 //!
 //! # Exit codes
 //!

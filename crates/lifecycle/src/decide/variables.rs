@@ -30,6 +30,24 @@ const SURVIVORS: [&str; 9] = [
     "https_proxy",
     "no_proxy",
 ];
+/// Beyond the specification: what tells package clients of the machine's mirrors and whose certificates it trusts. Whoever
+/// starts the builds sets them where they are needed, and without them nothing could be fetched there.
+const LENT: [&str; 14] = [
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "GOPROXY",
+    "NODE_EXTRA_CA_CERTS",
+    "NPM_CONFIG_CAFILE",
+    "NPM_CONFIG_REGISTRY",
+    "PIP_CERT",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_INDEX_URL",
+    "PIP_TRUSTED_HOST",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_FILE",
+    "UV_INDEX_URL",
+    "npm_config_registry",
+];
 /// What processes do not see of the image's environment.
 const HIDDEN: [&str; 5] =
     ["CNB_APP_DIR", "CNB_DEPRECATION_MODE", "CNB_LAYERS_DIR", "CNB_PLATFORM_API", "CNB_PROCESS_TYPE"];
@@ -53,7 +71,8 @@ pub(crate) struct Variables(BTreeMap<OsString, OsString>);
 impl Variables {
     /// What of our own environment buildpacks see.
     pub(crate) fn for_build(ours: impl Iterator<Item = (OsString, OsString)>) -> Self {
-        Self(ours.filter(|(name, _)| SURVIVORS.iter().any(|known| name == known) || is_path(name)).collect())
+        let known = |name: &OsString| SURVIVORS.iter().chain(&LENT).any(|known| name == known) || is_path(name);
+        Self(ours.filter(|(name, _)| known(name)).collect())
     }
 
     /// What of our own environment processes see. The directories of the launcher leave `PATH`.
