@@ -29,6 +29,9 @@ pub(super) const APP: &str = "/workspace";
 /// The platform that the phases are told they serve.
 const PLATFORM_API: &str = "0.13";
 
+/// Where programs are when an image does not say.
+const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// The time of everything that is exported, 1980-01-01T00:00:01Z (CNB platform specification).
 const EPOCH: u64 = 315_532_801;
 
@@ -136,6 +139,10 @@ impl Planner<'_> {
             spread: Some(Spread { of: Footing::Stage(0), list: REPORT.to_owned() }),
         };
         let mut config = known.config.clone();
+        // Every run image sets it, by the specification; one that does not would start nothing.
+        if config.variable("PATH").is_none_or(str::is_empty) {
+            config.set("PATH", SYSTEM_PATH);
+        }
         config.labels.extend(report::promised(&self.run, &known.digest, request));
         let mut env: BTreeMap<_, _> = config.env.iter().cloned().collect();
         env.extend(request.app.env.clone());
@@ -264,10 +271,7 @@ impl Planner<'_> {
     }
 
     fn step(&self, name: &str, argv: Vec<String>, who: Who, mounts: Vec<StepMount>) -> Step {
-        let mut env = BTreeMap::from([(
-            "PATH".to_owned(),
-            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
-        )]);
+        let mut env = BTreeMap::from([("PATH".to_owned(), SYSTEM_PATH.to_owned())]);
         env.extend(self.request.base_env());
         env.insert("CNB_PLATFORM_API".to_owned(), PLATFORM_API.to_owned());
         Step {
