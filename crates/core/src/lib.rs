@@ -5,6 +5,7 @@
 #![deny(missing_docs)]
 
 pub mod contract;
+pub mod detect;
 pub mod digest;
 pub mod dockerfile;
 pub mod fault;

@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use till_core::contract::{Contract, Request, Settings};
+use till_core::detect::{self, Offer, Question};
 use till_core::dockerfile::spec::Choice;
 use till_core::known::{Known, KnownImage, Need, Previous};
 use till_core::model::{AppFile, BaseRef, BaseSpec, BaseVersion, FileKind, SourceFile, SourceView};
@@ -154,6 +155,27 @@ fn look(base_name: &str, pattern: &str) -> BTreeMap<String, String> {
     found
 }
 
+/// The base that an example names, or that it is found to be for among those that come along.
+fn base_of(folder: &Path, app_file: &AppFile) -> String {
+    let offer = |name: String| {
+        let spec = base(&name);
+        Offer {
+            name: spec.name,
+            tags: spec.tags,
+            contract: Some(spec.contract.name().to_owned()),
+            references: Vec::new(),
+        }
+    };
+    let detection = detect::detect(&Question {
+        source: &view(folder, detect::reads),
+        named: app_file.base.as_ref(),
+        dockerfile: &Choice::default(),
+        bases: &folders("bases").into_iter().map(offer).collect::<Vec<_>>(),
+    });
+    let chosen = detection.choice().unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    chosen.base.as_ref().unwrap().to_string()
+}
+
 fn plan(app: &str) -> Plan {
     let folder = repository().join("examples/apps").join(app);
     let app_file = AppFile::parse(&fs::read_to_string(folder.join("till.toml")).unwrap()).unwrap();
@@ -193,6 +215,27 @@ fn shortened(mut plan: Plan) -> Plan {
         }
     }
     plan
+}
+
+    // Most examples say nothing of themselves.
+    let app_file = AppFile::parse(&fs::read_to_string(folder.join("till.toml")).unwrap_or_default()).unwrap();
+    let name = base_of(&folder, &app_file);
+    let contract = base(&name).contract;
+    let request = Request {
+        base: Some(&version(&name)),
+        base_epoch: EPOCH,
+        image: &Config::default(),
+        source: &view(&folder, |view| contract.reads(view, &app_file, &Choice::default())),
+        app: &app_file,
+        env: &BTreeMap::new(),
+        choice: &Choice::default(),
+        buildpacks: &[],
+        settings: &Settings::default(),
+        known: &Known::default(),
+        environment: "container",
+        architecture: "amd64",
+    };
+    contract.plan(&request).unwrap_or_else(|error| panic!("{app}: {error}")).plan().unwrap()
 }
 
 #[test]
@@ -277,5 +320,15 @@ fn every_key_of_the_reference_is_one() {
         let whole: String = heads.clone().chain([recipe]).chain(contracts.clone()).map(String::as_str).collect();
         let parsed = BaseSpec::parse(&whole);
         assert!(parsed.is_ok(), "{}\n{whole}", parsed.unwrap_err());
+    }
+}
+
+#[test]
+fn every_example_is_found_to_be_for_the_base_that_it_names() {
+    for app in folders("examples/apps") {
+        let folder = repository().join("examples/apps").join(&app);
+        let app_file = AppFile::parse(&fs::read_to_string(folder.join("till.toml")).unwrap_or_default()).unwrap();
+        let named = base_of(&folder, &app_file);
+        assert_eq!(base_of(&folder, &AppFile { base: None, ..app_file }), named, "{app}");
     }
 }

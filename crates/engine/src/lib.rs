@@ -4,6 +4,7 @@
 //! mill.rs      the one mill: a plan becomes layers
 //! prepare.rs   source + base -> artifact
 //! chain.rs     several contracts in a row: the output of one is the source of the next
+//! detect.rs    which base prepares a source, when nobody says
 //! draft.rs     a base before it is made
 //! rebase.rs    another image below an artifact
 //! recreate.rs  recipe -> base
@@ -23,6 +24,7 @@
 mod catalog;
 mod chain;
 mod collect;
+mod detect;
 mod draft;
 mod exchange;
 mod import;

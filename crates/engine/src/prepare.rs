@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use till_core::contract::{Contract, ContractSpec, Request};
 use till_core::dockerfile;
-use till_core::dockerfile::spec::{Choice, DockerfileSpec};
+use till_core::dockerfile::spec::Choice;
 use till_core::id::PreparationId;
 use till_core::model::artifact::ARTIFACT_LABEL;
 use till_core::model::{AppFile, AppName, ArtifactLabel, BaseRef, Launch, SourceView, app};
@@ -31,7 +31,7 @@ use crate::{Engine, new_bits};
 pub struct Wish {
     /// The source.
     pub source: Arc<dyn SourceTree>,
-    /// The base; by default what till.toml says.
+    /// The base; by default what till.toml says, or what the source looks like.
     pub base: Option<BaseRef>,
     /// The app; by default what till.toml says.
     pub name: Option<AppName>,
@@ -82,15 +82,6 @@ pub struct Built {
     pub notices: Vec<String>,
 }
 
-/// What is done with source upon a base.
-fn contract(base: &BaseEntry) -> Result<ContractSpec, Failure> {
-    base.about.contract().cloned().ok_or_else(|| {
-        let name = &base.fact.version.name;
-        Failure::new(Fault::Caller, format!("the base `{name}` was imported without a contract: it prepares no source"))
-            .hint(format!("make a base upon it (`from = \"{name}\"`), or import it again with --contract FILE"))
-    })
-}
-
 /// What the artifact says of itself.
 fn label(planned: &Planned, launch: Launch) -> ArtifactLabel {
     ArtifactLabel {
@@ -131,7 +122,7 @@ impl Engine {
         app_file: AppFile,
         observer: &dyn Observer,
     ) -> Result<Planned, Failure> {
-        let (base, contract) = self.chosen(wish, &app_file, &view).await?;
+        let (base, contract) = self.chosen(wish, &app_file, &mut view).await?;
         let reads = contract.reads(&view, &app_file, &wish.choice);
         let files: Vec<_> = reads.iter().filter_map(|path| view.file(path).cloned()).collect();
         view.texts = wish.source.texts(&files).await?;
@@ -173,27 +164,6 @@ impl Engine {
             _ => None,
         };
         Ok(Planned { plan, base, contract, app, view, dockerfile })
-    }
-
-    /// The base and its contract; an app that brings a Dockerfile needs neither.
-    async fn chosen(
-        &self,
-        wish: &Wish,
-        app_file: &AppFile,
-        view: &SourceView,
-    ) -> Result<(Option<BaseEntry>, ContractSpec), Failure> {
-        if let Some(wanted) = wish.base.clone().or_else(|| app_file.base.clone()) {
-            let base = self.base(&wanted).await?;
-            let contract = contract(&base)?;
-            return Ok((Some(base), contract));
-        }
-        let choice = wish.choice.over(app_file.dockerfile.clone().unwrap_or_default());
-        if dockerfile::spec::path(&choice, view).is_ok() || choice.file.is_some() {
-            return Ok((None, ContractSpec::Dockerfile(DockerfileSpec::default())));
-        }
-        Err(Failure::new(Fault::Source, "nothing says which base prepares this source").hint(
-            "give --base NAME, write `base = \"NAME\"` into till.toml, or add a Dockerfile; `till base list` shows what there is",
-        ))
     }
 
     /// What the app is called.

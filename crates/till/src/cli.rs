@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Plan(Build),
     /// Prepare source: from a commit to an immutable artifact
     Build(Build),
+    /// Say which base would prepare source, why, and which others could
+    Explain(Explain),
     /// Artifacts: what came of builds
     #[command(subcommand)]
     Artifact(Artifact),
@@ -163,11 +165,21 @@ pub(crate) enum Setuid {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// A directory, or a git repository (path or address)
+    #[arg(default_value = ".")]
+    pub(crate) source: String,
+    /// A commit, branch or tag of the repository
+    #[arg(long, value_name = "REV")]
+    pub(crate) rev: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Build {
     /// A directory, or a git repository (path or address)
     #[arg(default_value = ".")]
     pub(crate) source: String,
-    /// The base that prepares it (default: what till.toml says)
+    /// The base that prepares it (default: what till.toml says, or what `till explain` says)
     #[arg(long, value_name = "NAME[@VERSION]")]
     pub(crate) base: Option<BaseRef>,
     /// A commit, branch or tag of the repository
@@ -179,7 +191,7 @@ pub(crate) struct Build {
     /// A variable for build and run; not for secrets, for it is written into the artifact
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     pub(crate) env: Vec<(String, String)>,
-    /// The Dockerfile, from the root of the source (default: Dockerfile)
+    /// The Dockerfile, from the root of the source (default: Dockerfile, or Containerfile)
     #[arg(long, short, value_name = "PATH")]
     pub(crate) file: Option<String>,
     /// The stage of the Dockerfile that becomes the artifact (default: the last)

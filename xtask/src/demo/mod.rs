@@ -18,13 +18,18 @@ use report::Report;
 use till::Till;
 
 /// In this order: the others are made on top of the first.
-const BASES: [&str; 5] = ["debian", "python", "node", "java", "static"];
+const BASES: [&str; 9] = ["debian", "python", "node", "java", "go", "rust", "ruby", "php", "static"];
 
 /// Each with what its first page says.
-const APPS: [(&str, &str); 4] = [
+const APPS: [(&str, &str); 9] = [
+    ("java-gradle", "Hello from Gradle"),
     ("java-war", "Hello from Tomcat"),
     ("python-flask", "Hello from Flask"),
     ("node-express", "Hello from Express"),
+    ("go-http", "Hello from Go"),
+    ("rust-http", "Hello from Rust"),
+    ("ruby-rack", "Hello from Ruby"),
+    ("php-site", "Hello from PHP"),
     ("static-site", "Hello from a static site"),
 ];
 

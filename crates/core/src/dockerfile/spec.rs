@@ -13,6 +13,8 @@ use crate::plan::LimitsFile;
 
 /// The file's name, when nobody says.
 pub const FILE: &str = "Dockerfile";
+/// What other tools call it; looked for last.
+const CONTAINERFILE: &str = "Containerfile";
 /// What is not copied, when there is no file of the Dockerfile's own.
 const IGNORE: &str = ".dockerignore";
 
@@ -83,11 +85,11 @@ impl DockerfileSpec {
     }
 }
 
-/// The path of the Dockerfile that is meant, if it is there; `dockerfile` is looked for, too.
+/// The path of the Dockerfile that is meant, if it is there; `dockerfile` and `Containerfile` are looked for, too.
 pub fn path(choice: &Choice, source: &SourceView) -> Result<String, String> {
     let names = match &choice.file {
         Some(file) => vec![file.trim_start_matches("./").to_owned()],
-        None => vec![FILE.to_owned(), FILE.to_lowercase()],
+        None => vec![FILE.to_owned(), FILE.to_lowercase(), CONTAINERFILE.to_owned()],
     };
     let found = names.iter().find(|name| source.file(name).is_some());
     found.cloned().ok_or_else(|| names[0].clone())

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Variables that configure package clients and proxies; those that the machine sets are passed on.
-const PASSED_ON: [&str; 13] = [
+const PASSED_ON: [&str; 20] = [
     "http_proxy",
     "https_proxy",
     "no_proxy",
@@ -19,10 +19,17 @@ const PASSED_ON: [&str; 13] = [
     "npm_config_registry",
     "NPM_CONFIG_REGISTRY",
     "GOPROXY",
+    "GONOPROXY",
+    "GOSUMDB",
+    "GONOSUMDB",
+    "GOPRIVATE",
+    "CARGO_HTTP_PROXY",
+    "CARGO_REGISTRIES_CRATES_IO_PROTOCOL",
+    "BUNDLE_MIRROR__ALL",
 ];
 
 /// Variables by which clients that bring their own certificates are told of the machine's.
-const TRUST: [&str; 7] = [
+const TRUST: [&str; 9] = [
     "SSL_CERT_FILE",
     "PIP_CERT",
     "REQUESTS_CA_BUNDLE",
@@ -30,6 +37,8 @@ const TRUST: [&str; 7] = [
     "CURL_CA_BUNDLE",
     "GIT_SSL_CAINFO",
     "NPM_CONFIG_CAFILE",
+    "CARGO_HTTP_CAINFO",
+    "BUNDLE_SSL_CA_CERT",
 ];
 
 /// The machine's certificates, in Debian's place.
@@ -38,9 +47,13 @@ const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Where a step finds them: not in Debian's place, where a step may want to put the image's own anew.
 pub(super) const LENT_BUNDLE: &str = "/run/till-certificates.crt";
 
-/// Files of the machine that a step finds while it may reach the outside, and where.
-const LENT: [(&str, &str); 3] =
-    [(BUNDLE, LENT_BUNDLE), ("/etc/pip.conf", "/etc/pip.conf"), ("/etc/npmrc", "/etc/npmrc")];
+/// What cargo reads for whatever is built on a machine; there alone it can be told of mirrors.
+const CARGO: &str = "/.cargo/config.toml";
+
+/// Files of the machine that a step finds while it may reach the outside, and where. One whose directory is not in the image
+/// is not lent.
+const LENT: [(&str, &str); 4] =
+    [(BUNDLE, LENT_BUNDLE), ("/etc/pip.conf", "/etc/pip.conf"), ("/etc/npmrc", "/etc/npmrc"), (CARGO, CARGO)];
 
 /// What is lent.
 #[derive(Debug, Clone, Default)]

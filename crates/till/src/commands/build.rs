@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::json;
 use till_core::dockerfile::spec::Choice;
@@ -15,10 +16,8 @@ use crate::cli::{Build, variables};
 use crate::screen::{Screen, clean};
 
 async fn wish(engine: &Engine, build: &Build) -> Result<Wish, Failure> {
-    let staging = engine.data.join("staging");
-    std::fs::create_dir_all(&staging).map_err(|error| Failure::house("cannot make the staging directory", error))?;
     Ok(Wish {
-        source: till_ground::source::open(&build.source, build.rev.as_deref(), &staging).await?.into(),
+        source: source(engine, &build.source, build.rev.as_deref()).await?,
         base: build.base.clone(),
         name: build.name.clone(),
         default_name: default_name(&build.source),
@@ -30,6 +29,17 @@ async fn wish(engine: &Engine, build: &Build) -> Result<Wish, Failure> {
         secrets: secrets(&build.secret)?,
         afresh: build.afresh,
     })
+}
+
+/// The source, at that revision of it.
+pub(super) async fn source(
+    engine: &Engine,
+    source: &str,
+    rev: Option<&str>,
+) -> Result<Arc<dyn till_core::port::SourceTree>, Failure> {
+    let staging = engine.data.join("staging");
+    std::fs::create_dir_all(&staging).map_err(|error| Failure::house("cannot make the staging directory", error))?;
+    Ok(till_ground::source::open(source, rev, &staging).await?.into())
 }
 
 /// Values for ARGs; one without a value is this command's own variable of that name.
@@ -88,7 +98,7 @@ fn secret(text: &str) -> Result<(String, Vec<u8>), Failure> {
 }
 
 /// The last part of a path or address, without `.git`.
-fn default_name(source: &str) -> AppName {
+pub(super) fn default_name(source: &str) -> AppName {
     let path = std::path::Path::new(source).canonicalize().ok();
     let path = path.as_ref().map_or(source.to_owned(), |path| path.to_string_lossy().into_owned());
     let last = path.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default();

@@ -5,6 +5,7 @@ mod base;
 mod build;
 mod doctor;
 mod exchange;
+mod explain;
 mod instance;
 mod inventory;
 
@@ -33,6 +34,7 @@ pub(crate) async fn run(arguments: Arguments, screen: &Screen) -> Result<ExitCod
         Command::Base(command) => base::run(&engine, command, screen).await?,
         Command::Plan(wish) => build::plan(&engine, &wish, screen).await?,
         Command::Build(wish) => build::build(&engine, &wish, screen).await?,
+        Command::Explain(wish) => return explain::explain(&engine, &wish, screen).await,
         Command::Artifact(command) => artifact::run(&engine, command, screen).await?,
         Command::Push(wish) => exchange::push(&engine, wish, screen).await?,
         Command::Pull(wish) => exchange::pull(&engine, wish, screen).await?,

@@ -104,13 +104,6 @@ fn a_source_with_nothing_in_it_is_named_as_such() {
 }
 
 #[test]
-fn without_a_base_is_said_how_to_name_one() {
-    let folder = source(&[PROCFILE]);
-    till(&["build", text(folder.path())])
-        .failed(3, &["nothing says which base", "--base NAME", "till.toml", "till base list"]);
-}
-
-#[test]
 fn links_out_of_the_source_are_refused() {
     base("debian");
     let table = [("link", "/etc/passwd"), ("link", "../.."), ("deep/down/link", "../../../x"), ("link", "a/../../x")];

@@ -22,6 +22,7 @@ mod apps;
 mod bad_input;
 mod cnb;
 mod crash;
+mod detect;
 mod dockerfile;
 mod export;
 mod import;
