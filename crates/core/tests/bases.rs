@@ -170,6 +170,7 @@ fn base_of(folder: &Path, app_file: &AppFile) -> String {
         source: &view(folder, detect::reads),
         named: app_file.base.as_ref(),
         dockerfile: &Choice::default(),
+        buildpacks: &[],
         bases: &folders("bases").into_iter().map(offer).collect::<Vec<_>>(),
     });
     let chosen = detection.choice().unwrap_or_else(|error| panic!("{}: {error}", folder.display()));

@@ -35,6 +35,7 @@ impl Engine {
             source: &view,
             named: app_file.base.as_ref(),
             dockerfile: &wish.choice.over(app_file.dockerfile.clone().unwrap_or_default()),
+            buildpacks: &wish.buildpacks,
             bases: &self.offers().await?,
         }))
     }

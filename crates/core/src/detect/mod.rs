@@ -47,6 +47,8 @@ pub struct Question<'a> {
     pub named: Option<&'a BaseRef>,
     /// What is said of the app's Dockerfile.
     pub dockerfile: &'a Choice,
+    /// The buildpacks that who builds names.
+    pub buildpacks: &'a [String],
     /// The bases that are there, one version of each.
     pub bases: &'a [Offer],
 }
@@ -163,7 +165,8 @@ pub fn reads(source: &SourceView) -> Vec<String> {
 /// Looks at the source. Fails never: what cannot be read is passed over, and told.
 pub fn detect(question: &Question<'_>) -> Detection {
     let mut refused = Vec::new();
-    let mut seen = packaging::seen(question, &mut refused);
+    let mut seen: Vec<_> = packaging::asked(question).into_iter().collect();
+    seen.extend(packaging::seen(question, &mut refused));
     seen.extend(language::seen(question.source, question.bases, &mut refused));
     // A Procfile is honoured by every language's base; of none, or where there would be a server of files only, it decides.
     let place = seen.iter().position(|seen| seen.kind == Kind::Language(language::STATIC)).unwrap_or(seen.len());

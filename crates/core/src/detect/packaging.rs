@@ -40,6 +40,18 @@ fn of(kind: Kind, file: impl Into<String>, what: &str) -> Seen {
     Seen { kind, files: vec![file.into()], what: what.to_owned(), builder: None }
 }
 
+/// Who builds with buildpacks by name wants a base that takes them: of the kind that the source is for, else of one that is
+/// there.
+pub(super) fn asked(question: &Question<'_>) -> Option<Seen> {
+    let named = question.buildpacks.first()?;
+    let there = |kind: &str| question.bases.iter().any(|base| base.contract.as_deref() == Some(kind));
+    let project = project(question.source, &mut Vec::new());
+    let cnb = project.is_some() || (there("cnb") && !there("heroku"));
+    let kind = if cnb { Kind::Cnb } else { Kind::Heroku };
+    let builder = project.and_then(|project| project.builder);
+    Some(Seen { builder, ..of(kind, format!("--buildpack {named}"), "an app for buildpacks") })
+}
+
 /// Everything of the kind, in the order in which it wins.
 pub(super) fn seen(question: &Question<'_>, refused: &mut Vec<Refused>) -> Vec<Seen> {
     let source = question.source;

@@ -63,7 +63,7 @@ pub(super) fn of(files: &[(&str, &str)], bases: &[Offer]) -> Detection {
     let mut source = view(files);
     let wanted = reads(&source);
     source.texts.retain(|path, _| wanted.contains(path));
-    detect(&Question { source: &source, named: None, dockerfile: &Choice::default(), bases })
+    detect(&Question { source: &source, named: None, dockerfile: &Choice::default(), buildpacks: &[], bases })
 }
 
 /// The same for files without text, given the bases of the house.

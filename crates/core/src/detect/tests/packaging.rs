@@ -89,7 +89,8 @@ fn app_json_without_buildpacks_is_an_offer_to_heroku() {
 fn a_dockerfile_that_is_asked_for_need_not_be_there() {
     let source = view(&[("go.mod", "")]);
     let choice = Choice { file: Some("docker/app".to_owned()), ..Choice::default() };
-    let detection = detect(&Question { source: &source, named: None, dockerfile: &choice, bases: &house() });
+    let detection =
+        detect(&Question { source: &source, named: None, dockerfile: &choice, buildpacks: &[], bases: &house() });
     assert_eq!(chosen(&detection), "dockerfile -");
     assert_eq!(detection.chosen.unwrap().files, ["docker/app"]);
 }
@@ -99,10 +100,33 @@ fn the_base_that_till_toml_names_wins_over_all() {
     let source = view(&[("Dockerfile", ""), ("go.mod", "")]);
     for (named, kind) in [("python", "till.toml python"), ("python@3", "till.toml python"), ("nix", "till.toml nix!")] {
         let base = named.parse().unwrap();
-        let asked = Question { source: &source, named: Some(&base), dockerfile: &Choice::default(), bases: &house() };
+        let asked = Question {
+            source: &source,
+            named: Some(&base),
+            dockerfile: &Choice::default(),
+            buildpacks: &[],
+            bases: &house(),
+        };
         let detection = detect(&asked);
         assert_eq!((chosen(&detection).as_str(), others(&detection).as_str()), (kind, "dockerfile -, go go"));
         assert_eq!(detection.others[0].how, "till build --file Dockerfile, without `base` in till.toml");
         assert_eq!(detection.notice(), None);
+    }
+}
+
+#[test]
+fn who_names_buildpacks_gets_a_base_that_takes_them() {
+    let packs = ["x".to_owned()];
+    let (heroku, cnb) = (offer(("heroku", "heroku", "")), offer(("builder", "cnb", "")));
+    for (files, bases, kind) in [
+        (&[("go.mod", "")][..], vec![heroku.clone(), cnb.clone()], "heroku heroku"),
+        (&[("go.mod", "")], vec![cnb.clone()], "cnb builder"),
+        (&[("project.toml", "[build]\n"), ("Dockerfile", "")], vec![heroku, cnb], "cnb builder"),
+        (&[("go.mod", "")], Vec::new(), "heroku heroku!"),
+    ] {
+        let source = view(files);
+        let choice = Choice::default();
+        let asked = Question { source: &source, named: None, dockerfile: &choice, buildpacks: &packs, bases: &bases };
+        assert_eq!(chosen(&detect(&asked)), kind, "{files:?} {bases:?}");
     }
 }
