@@ -104,7 +104,7 @@ pub(super) fn because(seen: &Seen) -> String {
     let (files, verb) = (and(&seen.files), if seen.files.len() == 1 { "makes" } else { "make" });
     match seen.kind {
         Kind::Dockerfile => format!("{files} says how it is built"),
-        Kind::Procfile => format!("{files} says what is started, and no language is known"),
+        Kind::Procfile => format!("{files} says what is started"),
         Kind::Shell => format!("{files} starts it"),
         _ => format!("{files} {verb} it {}", seen.what),
     }
