@@ -157,6 +157,9 @@ fn look(base_name: &str, pattern: &str) -> BTreeMap<String, String> {
 
 /// The base that an example names, or that it is found to be for among those that come along.
 fn base_of(folder: &Path, app_file: &AppFile) -> String {
+    if let Some(named) = &app_file.base {
+        return named.name.to_string();
+    }
     let offer = |name: String| {
         let spec = base(&name);
         Offer {
@@ -168,7 +171,7 @@ fn base_of(folder: &Path, app_file: &AppFile) -> String {
     };
     let detection = detect::detect(&Question {
         source: &view(folder, detect::reads),
-        named: app_file.base.as_ref(),
+        named: None,
         dockerfile: &Choice::default(),
         buildpacks: &[],
         bases: &folders("bases").into_iter().map(offer).collect::<Vec<_>>(),
@@ -179,8 +182,9 @@ fn base_of(folder: &Path, app_file: &AppFile) -> String {
 
 fn plan(app: &str) -> Plan {
     let folder = repository().join("examples/apps").join(app);
-    let app_file = AppFile::parse(&fs::read_to_string(folder.join("till.toml")).unwrap()).unwrap();
-    let name = app_file.base.as_ref().unwrap().name.as_str();
+    // Most examples say nothing of themselves.
+    let app_file = AppFile::parse(&fs::read_to_string(folder.join("till.toml")).unwrap_or_default()).unwrap();
+    let name = &base_of(&folder, &app_file);
     let contract = base(name).contract;
     let source = view(&folder, |view| contract.reads(view, &app_file, &Choice::default()));
     let mut known = Known::default();
@@ -216,27 +220,6 @@ fn shortened(mut plan: Plan) -> Plan {
         }
     }
     plan
-}
-
-    // Most examples say nothing of themselves.
-    let app_file = AppFile::parse(&fs::read_to_string(folder.join("till.toml")).unwrap_or_default()).unwrap();
-    let name = base_of(&folder, &app_file);
-    let contract = base(&name).contract;
-    let request = Request {
-        base: Some(&version(&name)),
-        base_epoch: EPOCH,
-        image: &Config::default(),
-        source: &view(&folder, |view| contract.reads(view, &app_file, &Choice::default())),
-        app: &app_file,
-        env: &BTreeMap::new(),
-        choice: &Choice::default(),
-        buildpacks: &[],
-        settings: &Settings::default(),
-        known: &Known::default(),
-        environment: "container",
-        architecture: "amd64",
-    };
-    contract.plan(&request).unwrap_or_else(|error| panic!("{app}: {error}")).plan().unwrap()
 }
 
 #[test]
@@ -330,6 +313,10 @@ fn every_example_is_found_to_be_for_the_base_that_it_names() {
         let folder = repository().join("examples/apps").join(&app);
         let app_file = AppFile::parse(&fs::read_to_string(folder.join("till.toml")).unwrap_or_default()).unwrap();
         let named = base_of(&folder, &app_file);
+        // One that is for another base could be told from its files by nobody.
+        if !folders("bases").contains(&named) {
+            continue;
+        }
         assert_eq!(base_of(&folder, &AppFile { base: None, ..app_file }), named, "{app}");
     }
 }
