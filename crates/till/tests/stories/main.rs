@@ -21,6 +21,7 @@ mod answers;
 mod apps;
 mod bad_input;
 mod cnb;
+mod compose;
 mod crash;
 mod detect;
 mod dockerfile;
