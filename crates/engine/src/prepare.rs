@@ -8,6 +8,7 @@ use till_core::dockerfile;
 use till_core::dockerfile::spec::Choice;
 use till_core::id::PreparationId;
 use till_core::model::artifact::ARTIFACT_LABEL;
+use till_core::model::source::Notice;
 use till_core::model::{AppFile, AppName, ArtifactLabel, BaseRef, Launch, SourceView, app};
 use till_core::plan::{Decision, ImageDraft, Plan, lint};
 use till_core::port::SourceTree;
@@ -111,7 +112,7 @@ impl Engine {
         let inner = chain::inner(wish, first, &self.app_name(wish, &app_file), 0)?;
         let mut planned = self.plan_one(&inner, view, first.app_file(), observer).await?;
         let what = "this is the first plan of several in a row: the next is made when the output of this one is there";
-        planned.plan.warnings.push(what.to_owned());
+        planned.view.notices.push(Notice { path: app::FILE.to_owned(), what: what.to_owned() });
         Ok(planned)
     }
 

@@ -44,18 +44,21 @@ fn label(config: &Value, name: &str) -> Value {
 fn an_app_is_built_by_buildpacks_and_again_from_what_they_kept() {
     builder();
     let app = example("cnb-python");
-    // What another run of this story kept is of other requirements.
-    write(app.path(), &[("requirements.txt", &format!("bottle==0.13.2 # {}\n", std::process::id()))]);
+    // What another run of this story kept is of other requirements, and of another release.
+    let release = format!("1.4.{}", std::process::id());
+    let requirements = format!("bottle==0.13.2 # {release}\n");
+    write(app.path(), &[("requirements.txt", &requirements), ("VERSION", &format!("{release}\n"))]);
     let first = till(&["build", app.path().to_str().unwrap(), "--name", "cnb-python", "--afresh", "--json"]).ok();
-    for said in ["Packages: installing", "Facts: of version 1.4.2", "Process web: python3 app.py"] {
+    let facts = format!("Facts: of version {release}");
+    for said in ["Packages: installing", &facts, "Process web: python3 app.py"] {
         assert!(first.err.contains(said), "no `{said}`:\n{}", first.err);
     }
     let served = Served::new(&["cnb-python"]);
     let page = served.get("/");
-    assert!(page.contains("release 1.4.2, bottle 0.13"), "{page}");
+    assert!(page.contains(&format!("release {release}, bottle 0.13")), "{page}");
     assert!(served.get("/static/style.css").contains("sans-serif"), "a slice is part of the app");
     let about = Served::new(&["cnb-python", "--process", "about"]);
-    until("about has spoken", || till(&["logs", about.id()]).out.contains("1.4.2 1"));
+    until("about has spoken", || till(&["logs", about.id()]).out.contains(&format!("{release} 1")));
     // Another commit: its packages and facts are as they were.
     write(app.path(), &[("static/style.css", "body { color: green }\n")]);
     let second = till(&["build", app.path().to_str().unwrap(), "--name", "cnb-python", "--json"]).ok();
@@ -63,7 +66,7 @@ fn an_app_is_built_by_buildpacks_and_again_from_what_they_kept() {
         assert!(second.err.contains(said), "no `{said}`:\n{}", second.err);
     }
     let served = Served::new(&["cnb-python"]);
-    assert!(served.get("/").contains("release 1.4.2"), "exec.d of a layer of the last image");
+    assert!(served.get("/").contains(&format!("release {release}")), "exec.d of a layer of the last image");
     assert!(served.get("/static/style.css").contains("green"));
 }
 
