@@ -1,10 +1,10 @@
 //! What planning asks of the world outside, and what was found out of it. Nothing is fetched here: whoever plans answers with
 //! [`Need`]s until all are known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::digest::{Digest, ManifestDigest};
-use crate::model::SourceView;
+use crate::model::{AppName, SourceView};
 use crate::packages::{PackageWish, Resolved};
 use crate::plan::Config;
 
@@ -25,6 +25,10 @@ pub struct Known {
     pub programs: BTreeMap<String, Digest>,
     /// What the app was before.
     pub previous: Option<Previous>,
+    /// Addresses of files of which the server says that there are none.
+    pub absent: BTreeSet<String>,
+    /// Whose source it is that is planned for; known from the beginning.
+    pub app: Option<AppName>,
 }
 
 /// An image that is in the store.
@@ -87,6 +91,11 @@ pub enum Need {
         url: String,
         /// What it has to be.
         checksum: Option<Digest>,
+    },
+    /// The same where the file may be missing: then its address is among [`Known::absent`].
+    Optional {
+        /// Its address.
+        url: String,
     },
     /// The packages that a wish comes to.
     Packages(PackageWish),

@@ -165,6 +165,7 @@ mod tests {
             remove: Vec::new(),
             volatile: Vec::new(),
             collect: Vec::new(),
+            starts: Vec::new(),
             limits: Limits::default(),
             launch: LaunchDraft::default(),
             image: None,

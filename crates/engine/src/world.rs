@@ -53,7 +53,8 @@ impl<'a> World<'a> {
 
     /// The same for an app of that source.
     pub(crate) fn of_app(self, app: &'a AppName, source: &SourceView) -> Self {
-        Self { app: Some((app, source.tree())), ..self }
+        let known = Known { app: Some(app.clone()), ..self.known };
+        Self { app: Some((app, source.tree())), known, ..self }
     }
 
     /// The same for a source that may name so much.
@@ -100,6 +101,10 @@ impl<'a> World<'a> {
                     let remote = self.remote(url, checksum.as_ref()).await?;
                     self.known.remotes.insert(url.clone(), remote);
                 }
+                Need::Optional { url } => match self.optional(url).await? {
+                    Some(remote) => drop(self.known.remotes.insert(url.clone(), remote)),
+                    None => drop(self.known.absent.insert(url.clone())),
+                },
                 Need::Packages(wish) => {
                     let resolved = match self.lock {
                         Some(lock) => {
@@ -279,6 +284,19 @@ impl<'a> World<'a> {
         self.todays_remote(url, Some(&locked.digest)).await?;
         let LockedRemote { digest, name, time, .. } = locked.clone();
         Ok(KnownRemote { digest, name, time })
+    }
+
+    /// A file of the web that may be missing.
+    async fn optional(&self, url: &str) -> Result<Option<KnownRemote>, Failure> {
+        self.observer.event(Event::Waiting(&format!("for {url}")));
+        let staging = self.engine.staging(&PreparationId::from_bits(new_bits()))?;
+        let path = staging.path().join("fetched");
+        let Some(fetched) = self.engine.fetcher.fetch_if_there(url, MAX_REMOTE, &path).await? else {
+            return Ok(None);
+        };
+        self.engine.store.take(&path, &fetched.digest)?;
+        let time = fetched.last_modified.and_then(|time| u64::try_from(time).ok());
+        Ok(Some(KnownRemote { digest: fetched.digest, name: fetched.name.unwrap_or_default(), time }))
     }
 
     async fn todays_remote(&self, url: &str, checksum: Option<&Digest>) -> Result<KnownRemote, Failure> {

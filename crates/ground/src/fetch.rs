@@ -50,6 +50,19 @@ impl Blame for FetchError {
 #[async_trait]
 impl Fetcher for Web {
     async fn fetch(&self, url: &str, limit_bytes: u64, into: &Path) -> Result<Fetched, Failure> {
+        Ok(self.patiently(url, limit_bytes, into).await?)
+    }
+
+    async fn fetch_if_there(&self, url: &str, limit_bytes: u64, into: &Path) -> Result<Option<Fetched>, Failure> {
+        match self.patiently(url, limit_bytes, into).await {
+            Err(FetchError::Refused { status: 404 | 410, .. }) => Ok(None),
+            other => Ok(Some(other?)),
+        }
+    }
+}
+
+impl Web {
+    async fn patiently(&self, url: &str, limit_bytes: u64, into: &Path) -> Result<Fetched, FetchError> {
         let address = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         let address = address.ok_or_else(|| FetchError::Address(url.to_owned()))?;
         let mut attempt = 0;
@@ -65,7 +78,7 @@ impl Fetcher for Web {
             };
             if !passing || !self.patience.again(attempt, wait).await {
                 let _ = std::fs::remove_file(into);
-                return Err(error.into());
+                return Err(error);
             }
             attempt += 1;
         }

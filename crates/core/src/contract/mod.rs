@@ -257,6 +257,26 @@ pub enum PlanError {
         /// What to do.
         hint: Option<String>,
     },
+    /// What somebody set cannot be.
+    #[error("{place}: {why}")]
+    Setting {
+        /// Where it was set: `scripts_url` in `[s2i]` of till.toml.
+        place: String,
+        /// What is wrong.
+        why: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// What a step left behind cannot be understood.
+    #[error("cannot read `{path}`, which {step} wrote: {why}")]
+    Left {
+        /// In the instance.
+        path: String,
+        /// Which step.
+        step: String,
+        /// What is wrong.
+        why: String,
+    },
     /// A file of the source cannot be understood.
     #[error("cannot read `{path}` of the source: {why}")]
     Unreadable {
@@ -285,8 +305,8 @@ impl Blame for PlanError {
                 Some(format!("make it lead inside the source, or name `{path}` in .tillignore"))
             }
             Self::NoProcess => Some("add a Procfile with a line like `web: ./server`".to_owned()),
-            Self::Dockerfile { hint, .. } => hint.clone(),
-            Self::Parameter { .. } | Self::Contract(_) | Self::Unreadable { .. } => None,
+            Self::Dockerfile { hint, .. } | Self::Setting { hint, .. } => hint.clone(),
+            Self::Left { .. } | Self::Parameter { .. } | Self::Contract(_) | Self::Unreadable { .. } => None,
         }
     }
 }

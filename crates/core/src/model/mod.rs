@@ -19,4 +19,4 @@ pub use external::{ExternalBase, ExternalFile, Origin};
 pub use launch::{Health, Launch, Port, Process, Protocol};
 pub use name::{AppName, BadName, BaseName, BaseRef};
 pub use reference::{BadReference, ImageName, Reference, Unqualified};
-pub use source::{CommitId, FileKind, SourceFile, SourceView};
+pub use source::{CommitId, CommitInfo, FileKind, SourceFile, SourceView};

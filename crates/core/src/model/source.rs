@@ -86,6 +86,26 @@ pub struct Notice {
     pub what: String,
 }
 
+/// What a commit says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CommitInfo {
+    /// `Name <mail>`.
+    pub author: String,
+    /// As git writes it: `Thu Jan 1 00:00:00 1970 +0000`.
+    pub date: String,
+    /// The first line of its message, at most 80 characters.
+    pub subject: String,
+}
+
+/// Where a source was fetched from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The address, without name and password.
+    pub address: String,
+    /// The branch, tag or commit that was asked for.
+    pub revision: Option<String>,
+}
+
 /// What planning knows of the source.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceView {
@@ -101,6 +121,10 @@ pub struct SourceView {
     pub texts: BTreeMap<String, String>,
     /// Submodules, LFS pointers and the like.
     pub notices: Vec<Notice>,
+    /// What the commit says of itself.
+    pub about: Option<CommitInfo>,
+    /// Where it was fetched from; none for what lies on this machine.
+    pub origin: Option<Origin>,
 }
 
 impl SourceView {

@@ -63,6 +63,9 @@ pub struct Plan {
     pub volatile: Vec<String>,
     /// Paths or globs that are looked for before the last layer is taken, for the conclusion.
     pub collect: Vec<String>,
+    /// Programs that somebody has to be able to start before the last layer is taken: what the image is for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub starts: Vec<Starting>,
     /// What the instance may use.
     pub limits: Limits,
     /// How the artifact will be started.
@@ -404,6 +407,16 @@ pub struct LaunchDraft {
     pub user: String,
     /// See [`crate::model::Launch`].
     pub dir: String,
+}
+
+/// A program that has to be startable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Starting {
+    /// Absolute.
+    pub path: String,
+    /// By whom: a name in the image's `/etc/passwd`, or a number.
+    pub user: String,
 }
 
 /// A command that a process type may have.

@@ -137,8 +137,84 @@ pub trait Instance: Send {
     /// than [`MAX_TEXT`] is an error; what is no UTF-8 is replaced.
     async fn read(&mut self, patterns: &[String]) -> Result<BTreeMap<String, String>, Failure>;
 
+    /// Why that user cannot start this program, if it is seen without trying: an absolute path, a path from `dir`, or a name
+    /// that is looked for where the step's `PATH` says. None also where nobody looks.
+    async fn unstartable(&mut self, _program: &Program<'_>) -> Result<Option<Unstartable>, Failure> {
+        Ok(None)
+    }
+
     /// What was written since the instance was opened, as a layer. By value: there is no step after it.
     async fn snapshot(self: Box<Self>, capture: &Capture) -> Result<Layer, Failure>;
+}
+
+/// A program that somebody wants to start in an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Program<'a> {
+    /// A path, or a name.
+    pub name: &'a str,
+    /// Where names are looked for, with `:` between.
+    pub search: &'a str,
+    /// Where paths begin that are not absolute.
+    pub dir: &'a str,
+    /// Who: a name in the image's `/etc/passwd`, or a number.
+    pub user: &'a str,
+}
+
+/// Why a program cannot be started, and who left it so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unstartable {
+    /// Where it is, or should be.
+    pub path: String,
+    /// What is wrong with it.
+    pub why: Obstacle,
+    /// Was it put there since the instance was opened, and not part of the image below?
+    pub written: bool,
+}
+
+/// What keeps a program from being started.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Obstacle {
+    /// There is nothing.
+    #[error("it is not there")]
+    Missing,
+    /// Something else is there.
+    #[error("it is no file")]
+    NoFile,
+    /// Its permission bits.
+    #[error("user `{user}` may not execute it (its mode is {mode:04o})")]
+    Mode {
+        /// Who would start it.
+        user: String,
+        /// Of the file.
+        mode: u32,
+    },
+    /// Its first line ends with a carriage return, which becomes part of the interpreter's name.
+    #[error("its first line `#!{0}` ends with a carriage return: the file has the line ends of Windows")]
+    CarriageReturn(String),
+    /// What its first line names.
+    #[error("its interpreter `{0}` is not in the image")]
+    Interpreter(String),
+    /// Nothing that the kernel knows, nor a script: only a shell would take it for one.
+    #[error("it is neither a program nor does it begin with `#!`")]
+    Format,
+}
+
+impl Obstacle {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Missing => "put it there, or name the place where it is",
+            Self::NoFile => "put a program there",
+            Self::Mode { .. } => {
+                "make it executable: chmod 755 (git update-index --chmod=+x keeps that in a repository)"
+            }
+            Self::CarriageReturn(_) => {
+                "convert it: sed -i 's/\\r$//' FILE; `* text eol=lf` in .gitattributes keeps it so"
+            }
+            Self::Interpreter(_) => "install the interpreter in the image, or name one that it has in the first line",
+            Self::Format => "let its first line name an interpreter, e.g. #!/bin/sh",
+        }
+    }
 }
 
 /// What apt answered to its [`questions`](crate::packages::apt::questions), and where the packages are now.

@@ -8,7 +8,7 @@ mod source;
 
 pub use instance::{
     Answers, Bootstrapper, Capture, Environment, Evidence, Exit, Instance, Layer, Lent, Loan, LogSink, MAX_TEXT, Mount,
-    Opening,
+    Obstacle, Opening, Program, Unstartable,
 };
 pub use registry::{Fetched, Fetcher, MAX_DOCUMENT, Published, Registry, Sent};
 pub use runner::{Observed, RunRequest, Runner, Started};

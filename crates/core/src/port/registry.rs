@@ -83,6 +83,11 @@ pub struct Fetched {
 /// Gets single files.
 #[async_trait]
 pub trait Fetcher: Send + Sync {
+    /// The same as [`Fetcher::fetch`] where the file may be missing: none when the server says that there is none.
+    async fn fetch_if_there(&self, url: &str, limit_bytes: u64, into: &Path) -> Result<Option<Fetched>, Failure> {
+        self.fetch(url, limit_bytes, into).await.map(Some)
+    }
+
     /// Gets what an http or https address names, into a file that it makes or replaces. Fails when it is larger than the
     /// limit.
     async fn fetch(&self, url: &str, limit_bytes: u64, into: &Path) -> Result<Fetched, Failure>;

@@ -184,6 +184,7 @@ impl Recipe for DebianSpec {
             remove: leftovers(),
             volatile: plan::volatile(),
             collect: Vec::new(),
+            starts: Vec::new(),
             limits: Limits::default(),
             launch: LaunchDraft { user: "root".to_owned(), dir: "/".to_owned(), ..LaunchDraft::default() },
             image: None,

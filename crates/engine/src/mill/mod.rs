@@ -4,6 +4,7 @@
 //! mod.rs    which stages are needed, in which order, and which are taken from before
 //! stage.rs  one stage: its instance, its deeds, its layer
 //! spread.rs directories of another tree, each of which becomes a layer
+//! starts.rs why something cannot be started
 //! files.rs  archives of what is put into instances
 //! ```
 //!
@@ -13,6 +14,7 @@
 mod files;
 mod spread;
 mod stage;
+mod starts;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

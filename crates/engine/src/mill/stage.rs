@@ -65,6 +65,7 @@ impl Mill<'_> {
             }
             let collected = instance.find(&plan.collect).await?;
             self.story().collected.found = collected.found;
+            self.expect_starts(&mut *instance).await?;
         }
         if !stage.texts.is_empty() {
             let texts = instance.read(&stage.texts).await?;
@@ -259,10 +260,16 @@ impl Mill<'_> {
             }
             Ok(exit) => {
                 self.event(Event::Failed(&step.name));
-                Err(self.failed(step, &exit, kind, &journal).evidence(journal.last_lines()))
+                let unstarted = match exit.evidence {
+                    Evidence::Code(126 | 127) => self.unstarted(instance, step).await,
+                    _ => None,
+                };
+                let failure = unstarted.unwrap_or_else(|| self.failed(step, &exit, kind, &journal));
+                Err(failure.evidence(journal.last_lines()))
             }
-            Err(mut failure) => {
+            Err(failure) => {
                 self.event(Event::Failed(&step.name));
+                let mut failure = self.unstarted(instance, step).await.unwrap_or(failure);
                 failure.evidence.extend(journal.last_lines());
                 Err(failure)
             }

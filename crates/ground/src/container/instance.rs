@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use till_core::Failure;
 use till_core::contract::Collected;
 use till_core::plan::{Injection, Landing, Network, Place, Step};
-use till_core::port::{Capture, Exit, Instance, Layer, Loan, LogSink, MAX_TEXT, Mount, Opening};
+use till_core::port::{Capture, Exit, Instance, Layer, Loan, LogSink, MAX_TEXT, Mount, Opening, Program, Unstartable};
 use till_image::{Packing, Rewriting, Unpacking, Whiteouts};
 
 use super::loans::Desk;
@@ -19,7 +19,7 @@ use super::places::{self, Stubs};
 use super::seat::{Folder, lower};
 use super::spec::Seat;
 use super::step::Running;
-use super::{House, blocking, egress, io, sweep, trees, users};
+use super::{House, blocking, egress, io, startable, sweep, trees, users};
 
 pub(super) struct Container {
     house: Arc<House>,
@@ -243,6 +243,10 @@ impl Instance for Container {
             Ok(texts)
         })
         .await
+    }
+
+    async fn unstartable(&mut self, program: &Program<'_>) -> Result<Option<Unstartable>, Failure> {
+        Ok(startable::look(&self.root()?, &self.folder.upper(), self.house.config.ids(), program)?)
     }
 
     async fn snapshot(mut self: Box<Self>, capture: &Capture) -> Result<Layer, Failure> {

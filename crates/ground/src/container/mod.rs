@@ -27,6 +27,7 @@ mod runtime;
 mod seat;
 mod seccomp;
 mod spec;
+mod startable;
 mod step;
 mod supervise;
 mod sweep;

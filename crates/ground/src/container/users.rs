@@ -68,7 +68,8 @@ fn user(root: &Path, name: &str) -> Result<User, ContainerError> {
 }
 
 fn numeric(uid: u32) -> User {
-    User { uid, gid: uid, groups: Vec::new(), home: if uid == 0 { "/root" } else { "/" }.to_owned() }
+    // As with Docker: who is no user of the image is of the group root.
+    User { uid, gid: 0, groups: Vec::new(), home: if uid == 0 { "/root" } else { "/" }.to_owned() }
 }
 
 fn groups(text: &str, login: &str) -> Vec<u32> {
@@ -119,7 +120,8 @@ mod tests {
             (1000, 1001, [33].as_slice(), "/home/app")
         );
         assert_eq!(find(root.path(), "1000").unwrap(), app);
-        assert_eq!(find(root.path(), "77").unwrap().uid, 77);
+        let nobody = find(root.path(), "77").unwrap();
+        assert_eq!((nobody.uid, nobody.gid), (77, 0));
         assert!(matches!(find(root.path(), "nobody-here"), Err(ContainerError::User(_))));
     }
 }

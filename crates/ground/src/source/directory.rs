@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use sha2::{Digest as _, Sha256};
 use till_core::model::source::{FileKind, Notice, SourceFile};
-use till_core::model::{CommitId, SourceView};
+use till_core::model::{CommitId, CommitInfo, SourceView};
 use till_core::plan::NamedFile;
 use till_core::port::SourceTree;
 use till_core::{Digest, Failure};
@@ -24,6 +24,7 @@ pub(super) struct Directory {
     root: PathBuf,
     commit: Option<CommitId>,
     time: Option<u64>,
+    about: Option<CommitInfo>,
     /// Sorted; without what .tillignore leaves out.
     paths: Vec<String>,
     notices: Vec<Notice>,
@@ -35,9 +36,10 @@ impl Directory {
         let listed = git::work_tree_files(root).await?;
         let head = git::head(root).await?;
         let mut directory = Self::of(root, listed)?;
-        if let Some((commit, time)) = head {
-            directory.commit = Some(commit);
-            directory.time = Some(time);
+        if let Some(head) = head {
+            directory.commit = Some(head.commit);
+            directory.time = Some(head.time);
+            directory.about = Some(head.about);
         }
         Ok(directory)
     }
@@ -75,7 +77,7 @@ impl Directory {
             }
         }
         paths.sort();
-        Ok(Self { root: root.to_owned(), commit: None, time: None, paths, notices })
+        Ok(Self { root: root.to_owned(), commit: None, time: None, about: None, paths, notices })
     }
 }
 
@@ -219,8 +221,9 @@ impl SourceTree for Directory {
             dirty: self.commit.is_some(),
             time: self.time,
             files,
-            texts: BTreeMap::new(),
             notices,
+            about: self.about.clone(),
+            ..SourceView::default()
         })
     }
 

@@ -10,8 +10,8 @@ use std::process::Stdio;
 
 use async_trait::async_trait;
 use till_core::Failure;
-use till_core::model::source::{FileKind, Notice, SourceFile};
-use till_core::model::{CommitId, SourceView};
+use till_core::model::source::{FileKind, Notice, Origin, SourceFile};
+use till_core::model::{CommitId, CommitInfo, SourceView};
 use till_core::plan::NamedFile;
 use till_core::port::SourceTree;
 use tokio::process::Command;
@@ -120,17 +120,41 @@ pub(super) async fn is_ignored_part(path: &Path) -> bool {
     !prefix.is_empty() && work_tree_files(path).await.is_ok_and(|files| files.is_empty())
 }
 
-/// The commit of the work tree and its time, if there is one.
-pub(super) async fn head(path: &Path) -> Result<Option<(CommitId, u64)>, Failure> {
-    match line(path, &["log", "-1", "--format=%H %ct", "HEAD", "--"]).await {
+/// A commit, and what it says of itself.
+pub(super) struct Head {
+    pub(super) commit: CommitId,
+    pub(super) time: u64,
+    pub(super) about: CommitInfo,
+}
+
+/// One line each, and none of them can hold a line's end. The subject is cut as s2i cuts it.
+const HEAD: &str = "--format=%H %ct%n%an <%ae>%n%ad%n%<(80,trunc)%s";
+
+/// The commit of the work tree, if there is one.
+pub(super) async fn head(path: &Path) -> Result<Option<Head>, Failure> {
+    match line(path, &["log", "-1", HEAD, "--date=default", "HEAD", "--"]).await {
         Ok(text) => Ok(parse_head(&text)),
         Err(_) => Ok(None),
     }
 }
 
-fn parse_head(text: &str) -> Option<(CommitId, u64)> {
-    let (commit, time) = text.split_once(' ')?;
-    Some((commit.parse().ok()?, time.parse().ok()?))
+fn parse_head(text: &str) -> Option<Head> {
+    let mut lines = text.lines();
+    let (commit, time) = lines.next()?.split_once(' ')?;
+    let mut next = || lines.next().unwrap_or_default().trim().to_owned();
+    let about = CommitInfo { author: next(), date: next(), subject: next() };
+    Some(Head { commit: commit.parse().ok()?, time: time.parse().ok()?, about })
+}
+
+/// An address without name and password, which are nobody else's business.
+fn without_password(address: &str) -> String {
+    match address.split_once("://") {
+        Some((scheme, rest)) => {
+            let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            format!("{scheme}://{}{path}", host.rsplit_once('@').map_or(host, |(_, host)| host))
+        }
+        None => address.to_owned(),
+    }
 }
 
 /// Tracked files and those that are neither tracked nor ignored, relative to `path`.
@@ -146,6 +170,8 @@ pub(super) struct Repository {
     path: PathBuf,
     commit: CommitId,
     time: u64,
+    about: CommitInfo,
+    origin: Option<Origin>,
     /// The tree's object: of the commit, or of the directory that was named.
     tree: String,
     /// Removed with us, for one that was fetched.
@@ -156,7 +182,7 @@ impl Repository {
     pub(super) async fn open(path: &Path, rev: &str) -> Result<Self, Failure> {
         let name = path.display().to_string();
         let commit = Self::resolve(path, rev).await;
-        let Some((commit, time)) = commit else {
+        let Some(Head { commit, time, about }) = commit else {
             let any = line(path, &["rev-list", "--all", "--max-count=1"]).await.unwrap_or_default();
             return Err(if any.is_empty() {
                 SourceError::EmptyRepository(name).into()
@@ -170,14 +196,14 @@ impl Repository {
         let tree = line(path, &["rev-parse", "--verify", "--end-of-options", &spec])
             .await
             .map_err(|_| SourceError::NoRevision { repository: name, rev: spec.clone() })?;
-        Ok(Self { path: path.to_owned(), commit, time, tree, _fetched: None })
+        Ok(Self { path: path.to_owned(), commit, time, about, origin: None, tree, _fetched: None })
     }
 
-    async fn resolve(path: &Path, rev: &str) -> Option<(CommitId, u64)> {
+    async fn resolve(path: &Path, rev: &str) -> Option<Head> {
         let wanted = format!("{rev}^{{commit}}");
         let commit = line(path, &["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted]).await.ok()?;
         let commit = commit.lines().last()?.to_owned();
-        parse_head(&line(path, &["log", "-1", "--format=%H %ct", &commit, "--"]).await.ok()?)
+        parse_head(&line(path, &["log", "-1", HEAD, "--date=default", &commit, "--"]).await.ok()?)
     }
 
     /// A repository somewhere else, fetched whole into a directory that goes with us.
@@ -199,6 +225,7 @@ impl Repository {
         })?;
         let mut repository = Self::open(&directory, rev.unwrap_or("HEAD")).await?;
         repository._fetched = Some(scratch);
+        repository.origin = Some(Origin { address: without_password(address), revision: rev.map(str::to_owned) });
         Ok(repository)
     }
 
@@ -250,7 +277,13 @@ impl SourceTree for Repository {
         // --full-tree: the tree is named by its object, wherever we stand.
         command.args(["ls-tree", "-r", "-z", "--full-tree", &self.tree]);
         let listing = process::output(command).await?;
-        let mut view = SourceView { commit: Some(self.commit.clone()), time: Some(self.time), ..SourceView::default() };
+        let mut view = SourceView {
+            commit: Some(self.commit.clone()),
+            time: Some(self.time),
+            about: Some(self.about.clone()),
+            origin: self.origin.clone(),
+            ..SourceView::default()
+        };
         // Names that are not UTF-8.
         let mut foreign: Vec<&[u8]> = Vec::new();
         for entry in listing.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()) {

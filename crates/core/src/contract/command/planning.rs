@@ -60,6 +60,7 @@ pub(super) fn plan(spec: &CommandSpec, request: &Request<'_>) -> Result<Plan, Pl
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect(),
+        starts: Vec::new(),
         limits: request.app.limits.over(spec.limits.over(Limits::default())),
         launch,
         image: None,

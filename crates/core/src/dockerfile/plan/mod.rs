@@ -97,6 +97,7 @@ impl Draft {
             // What one instruction leaves in /tmp the next may read: all is kept.
             volatile: Vec::new(),
             collect: Vec::new(),
+            starts: Vec::new(),
             limits: Limits::default(),
             launch: LaunchDraft::default(),
             image: Some(self.image),
