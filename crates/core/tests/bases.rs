@@ -187,7 +187,7 @@ fn plan(app: &str) -> Plan {
     let name = &base_of(&folder, &app_file);
     let contract = base(name).contract;
     let source = view(&folder, |view| contract.reads(view, &app_file, &Choice::default()));
-    let mut known = Known::default();
+    let mut known = Known { app: Some(app.parse().unwrap()), ..Known::default() };
     loop {
         let request = Request {
             base: Some(&version(name)),

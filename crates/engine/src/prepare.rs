@@ -124,9 +124,16 @@ impl Engine {
         observer: &dyn Observer,
     ) -> Result<Planned, Failure> {
         let (base, contract) = self.chosen(wish, &app_file, &mut view).await?;
-        let reads = contract.reads(&view, &app_file, &wish.choice);
-        let files: Vec<_> = reads.iter().filter_map(|path| view.file(path).cloned()).collect();
-        view.texts = wish.source.texts(&files).await?;
+        // What a text says may lead to another.
+        loop {
+            let reads = contract.reads(&view, &app_file, &wish.choice);
+            let more = reads.iter().filter(|path| !view.texts.contains_key(*path));
+            let files: Vec<_> = more.filter_map(|path| view.file(path).cloned()).collect();
+            if files.is_empty() {
+                break;
+            }
+            view.texts.extend(wish.source.texts(&files).await?);
+        }
         let image = base.as_ref().map(|base| said(&base.image.config)).unwrap_or_default();
         let app = self.app_name(wish, &app_file);
         let mut world = World::new(self, Fault::Source, observer).of_app(&app, &view).within(wish.reach);

@@ -197,7 +197,7 @@ pub trait Contract: Send + Sync {
     /// What it expects of source, each in a few words for people.
     fn expects(&self) -> Vec<String>;
 
-    /// The files of the source whose text planning needs.
+    /// The files of the source whose text planning needs. Asked again with those texts, until they are all that it asks for.
     fn reads(&self, source: &SourceView, app: &AppFile, choice: &Choice) -> Vec<String>;
 
     /// Decides everything before anything is done. Reads only its arguments.

@@ -1,10 +1,40 @@
-//! Contract `s2i`: Source-to-Image: a builder image with scripts assemble and run.
+//! Contract `s2i`: Source-to-Image (docs/builder_image.md of source-to-image): a builder image whose script `assemble` makes
+//! of source what its script `run` starts.
+//!
+//! ```text
+//! spec.rs        what stands in base.toml and till.toml
+//! image.rs       what an image says by labels
+//! source.rs      the files of the app: context directory, .s2iignore, .s2i/environment
+//! scripts.rs     where each script comes from
+//! planning.rs    the standard build: assemble in the builder
+//! pieces.rs      what every kind of build needs
+//! incremental.rs what the app's newest artifact saved
+//! runtime.rs     what assemble made goes into another image
+//! onbuild.rs     a builder that has ONBUILD instructions
+//! labels.rs      what the artifact says of its build
+//! uids.rs        who may run something
+//! ```
+//!
+//! Nothing is streamed into the builder: its files are put where they belong, so no builder needs a `tar`, and there are no
+//! layered builds. What the builder leaves behind stays, as with any other tool.
 
+mod image;
+mod incremental;
+mod labels;
+mod onbuild;
+mod pieces;
+mod planning;
+mod runtime;
+mod scripts;
+mod source;
 mod spec;
+#[cfg(test)]
+mod tests;
+mod uids;
 
 pub use spec::{AppSection, Kind, S2iSpec};
 
-use super::{Collected, Conclusion, Contract, ContractSpec, PlanError, Request};
+use super::{Collected, Conclusion, Contract, ContractSpec, PlanError, Request, conclude};
 use crate::dockerfile::spec::Choice;
 use crate::model::{AppFile, SourceView};
 use crate::plan::{Config, Decision, Plan};
@@ -15,23 +45,30 @@ impl Contract for S2iSpec {
     }
 
     fn expects(&self) -> Vec<String> {
-        Vec::new()
+        vec!["what the builder's script `assemble` takes (`.s2i/bin` may bring scripts along)".to_owned()]
     }
 
-    fn reads(&self, _source: &SourceView, _app: &AppFile, _choice: &Choice) -> Vec<String> {
-        Vec::new()
+    fn reads(&self, source: &SourceView, app: &AppFile, _: &Choice) -> Vec<String> {
+        source::reads(source, &app.s2i.clone().unwrap_or_default())
     }
 
-    fn plan(&self, _request: &Request<'_>) -> Result<Decision, PlanError> {
-        Err(PlanError::Contract("it is not written yet".to_owned()))
+    fn plan(&self, request: &Request<'_>) -> Result<Decision, PlanError> {
+        planning::plan(self, request)
     }
 
-    fn conclude(&self, _plan: &Plan, _collected: &Collected) -> Result<Conclusion, PlanError> {
-        Err(PlanError::Contract("it is not written yet".to_owned()))
+    fn conclude(&self, plan: &Plan, collected: &Collected) -> Result<Conclusion, PlanError> {
+        let mut conclusion = conclude::conclude(plan, collected)?;
+        if let Some(image) = &mut conclusion.image {
+            if let Some(text) = collected.texts.get(labels::METADATA) {
+                image.config.labels.extend(labels::left(text)?);
+            }
+            labels::expect_few(&image.config.labels)?;
+        }
+        Ok(conclusion)
     }
 }
 
 /// The contract that an image brings along by its labels, if it does.
-pub fn of_image(_config: &Config) -> Option<ContractSpec> {
-    None
+pub fn of_image(config: &Config) -> Option<ContractSpec> {
+    image::Says(config).is_builder().then(|| ContractSpec::S2i(Box::default()))
 }

@@ -38,6 +38,11 @@ impl Context {
         }
     }
 
+    /// Files under other names; `links` says by these where symlinks lead. Nothing is left out.
+    pub fn named(files: BTreeMap<String, SourceFile>, links: BTreeMap<String, String>) -> Self {
+        Self { files, links, ignored: BTreeSet::new() }
+    }
+
     /// What is at a path, which may be empty for all.
     pub(super) fn item(&self, path: &str) -> Option<Item<'_>> {
         match self.files.get(path) {
