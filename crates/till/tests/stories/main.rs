@@ -35,4 +35,5 @@ mod locks;
 mod registry;
 mod reuse;
 mod runs;
+mod s2i;
 mod support;

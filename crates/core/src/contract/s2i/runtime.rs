@@ -63,6 +63,7 @@ pub(super) fn find(
         return Ok(None);
     };
     let says = Says(&image.config);
+    let mappings = mappings(builder, says)?;
     let search = Search::new(builder.request, files, of_label(says.scripts_url(), "runtime image")?)?;
     let before = needs.len();
     let found = ["assemble-runtime", "run"].map(|script| (script, search.find(script, needs)));
@@ -73,7 +74,6 @@ pub(super) fn find(
     for (script, found) in found {
         scripts.push((script, found.ok_or_else(|| missing(script, "runtime image"))?));
     }
-    let mappings = mappings(builder, says)?;
     Ok(Some(Runtime { name: name.to_owned(), image: image.clone(), mappings, scripts }))
 }
 
