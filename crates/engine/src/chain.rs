@@ -32,7 +32,8 @@ impl Engine {
             steps.extend(built.steps);
             let (tree, staging) = self.output(&built.artifact, before).await?;
             // It is still that commit, whatever was made of it.
-            view = SourceView { commit: view.commit, dirty: view.dirty, time: view.time, ..tree.view().await? };
+            let SourceView { commit, dirty, time, about, origin, .. } = view;
+            view = SourceView { commit, dirty, time, about, origin, ..tree.view().await? };
             if view.files.is_empty() {
                 let what = format!("the output `{}` is empty: there is nothing to go on with", before.output);
                 return Err(Failure::new(Fault::Source, what));

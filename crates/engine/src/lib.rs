@@ -12,6 +12,7 @@
 //! packages/    which packages a recipe comes to, kept and lent
 //! import.rs    images that others made -> bases
 //! run.rs       artifacts that run
+//! usage.rs     what a base says itself of how it is used
 //! world.rs     what a Dockerfile names of the world outside
 //! exchange/    images to registries and from them
 //! catalog.rs   what there is: bases and artifacts, found by what people type
@@ -38,6 +39,7 @@ mod rebase;
 mod recipes;
 mod recreate;
 mod run;
+mod usage;
 mod world;
 
 use std::collections::BTreeMap;

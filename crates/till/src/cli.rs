@@ -115,6 +115,11 @@ pub(crate) enum Base {
         #[arg(value_name = "NAME[@VERSION]")]
         base: BaseRef,
     },
+    /// Let one version say itself how it is used (S2I's script `usage`)
+    Usage {
+        #[arg(value_name = "NAME[@VERSION]")]
+        base: BaseRef,
+    },
     /// Take an image that others made as a base, as it is
     Import(Import),
     /// Write one version for other tools

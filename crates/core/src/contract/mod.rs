@@ -24,7 +24,7 @@ use crate::dockerfile::spec::{Choice, DockerfileSpec};
 use crate::fault::{Blame, Fault};
 use crate::known::Known;
 use crate::model::{AppFile, BaseVersion, Launch, SourceView};
-use crate::plan::{Config, Decision, ImageDraft, Plan};
+use crate::plan::{Config, Decision, ImageDraft, Plan, Step};
 
 /// The contract of a base, as its `base.toml` says it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +78,14 @@ impl ContractSpec {
             Self::Cnb(spec) => spec.check(),
             Self::Cartridge(spec) => spec.check(),
             Self::S2i(spec) => spec.check(),
+        }
+    }
+
+    /// What a base says itself of how it is used, as a command in its image; none where the contract knows of no such thing.
+    pub fn usage(&self, image: &Config) -> Result<Option<Step>, PlanError> {
+        match self {
+            Self::S2i(spec) => spec.usage(image).map(Some),
+            _ => Ok(None),
         }
     }
 

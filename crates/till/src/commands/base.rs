@@ -1,4 +1,4 @@
-//! `till base build|verify|list|show|import|export|remove`.
+//! `till base build|verify|list|show|usage|import|export|remove`.
 
 use serde_json::{Value, json};
 use till_core::contract::{Contract as _, ContractSpec};
@@ -25,6 +25,11 @@ pub(super) async fn run(engine: &Engine, command: Base, screen: &Screen) -> Resu
         Base::Show { base } => {
             let entry = engine.base(&base).await?;
             show(&entry, engine.base_lock(&entry).await?.as_ref(), screen);
+            Ok(())
+        }
+        Base::Usage { base } => {
+            let text = engine.usage(&base).await?;
+            screen.result(&json!({ "base": base.to_string(), "usage": text }), clean(&text).trim_end());
             Ok(())
         }
         Base::Import(wish) => import(engine, &wish, screen).await,

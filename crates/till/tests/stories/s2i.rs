@@ -72,6 +72,9 @@ fn config(app: &str) -> Value {
 #[test]
 fn an_imported_builder_builds_and_what_it_saved_comes_back() {
     let (app, name) = (example("s2i-pages"), "s2i-pages");
+    // Pages that no earlier run of this story has saved.
+    let (welcome, about) = (format!("Welcome.\n{}\n", unique(1)), unique(2));
+    write(app.path(), &[("pages/index.txt", &welcome), ("pages/about.txt", &about)]);
     let commit = commit(app.path());
     let build = |more: &[&str]| {
         let all = ["build", app.path().to_str().unwrap(), "--base", builder(), "--name", name, "--env", "SAID=1"];
@@ -106,6 +109,9 @@ fn an_imported_builder_builds_and_what_it_saved_comes_back() {
     assert!(said.contains("1 rendered, 2 kept") && said.contains("save-artifacts"), "{said}");
     assert!(Served::new(&[name]).get("/more").contains("<p>More.</p>"));
     assert!(build(&[]).out.contains("already prepared"));
+    let usage = till(&["base", "usage", builder()]).ok().out;
+    assert!(usage.starts_with("This is an S2I builder image"), "{usage}");
+    till(&["base", "usage", "debian"]).failed(6, &["says nothing itself", "till base show debian"]);
 }
 
 #[test]

@@ -162,6 +162,7 @@ impl Planner<'_> {
             remove: Vec::new(),
             volatile: plan::volatile(),
             collect: Vec::new(),
+            starts: Vec::new(),
             limits: request.app.limits.over(self.spec.limits.over(Limits::default())),
             launch: LaunchDraft {
                 processes: self.processes(),

@@ -37,7 +37,7 @@ pub use spec::{AppSection, Kind, S2iSpec};
 use super::{Collected, Conclusion, Contract, ContractSpec, PlanError, Request, conclude};
 use crate::dockerfile::spec::Choice;
 use crate::model::{AppFile, SourceView};
-use crate::plan::{Config, Decision, Plan};
+use crate::plan::{Config, Decision, Network, Plan, Step};
 
 impl Contract for S2iSpec {
     fn name(&self) -> &'static str {
@@ -65,6 +65,24 @@ impl Contract for S2iSpec {
             labels::expect_few(&image.config.labels)?;
         }
         Ok(conclusion)
+    }
+}
+
+impl S2iSpec {
+    /// The builder's script `usage`, which prints how it is used. Only one that is in the image can be asked without a source.
+    pub(super) fn usage(&self, image: &Config) -> Result<Step, PlanError> {
+        let says = image::Says(image);
+        let url = self.scripts_url.as_deref().or(says.scripts_url());
+        let directory = match url.map(image::ScriptsUrl::parse) {
+            Some(Ok(image::ScriptsUrl::Image(directory))) => directory,
+            _ => {
+                return Err(PlanError::Contract(
+                    "it has no script `usage` in its image (label io.openshift.s2i.scripts-url)".to_owned(),
+                ));
+            }
+        };
+        let step = pieces::step("usage", &format!("{directory}/usage"), (image, &says.user()), &[]);
+        Ok(Step { network: Network::None, ..step })
     }
 }
 

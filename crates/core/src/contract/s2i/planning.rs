@@ -291,6 +291,7 @@ impl<'a> Builder<'a> {
             source: Some(source_of(self.request)),
             top: Footing::Stage(stages.len().saturating_sub(1)),
             stages,
+            work: None,
             test: None,
             finish: Vec::new(),
             caches: Vec::new(),
