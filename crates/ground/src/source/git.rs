@@ -368,3 +368,31 @@ fn read_entry(text: &str, view: &mut SourceView) {
         view.files.push(SourceFile { path: path.to_owned(), kind, content: object.to_owned() });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_told_without_its_password() {
+        for (address, told) in [
+            ("https://h/x.git", "https://h/x.git"),
+            ("https://name:word@h:8443/x@y.git", "https://h:8443/x@y.git"),
+            ("https://token@h", "https://h"),
+            ("git@h:x.git", "git@h:x.git"),
+        ] {
+            assert_eq!(without_password(address), told);
+        }
+    }
+
+    #[test]
+    fn a_commit_tells_of_itself_on_three_lines() {
+        let id = "a".repeat(40);
+        let text = format!("{id} 7\nA B <a@b>\nThu Jan 1 00:00:07 1970 +0000\nFirst line   ");
+        let head = parse_head(&text).unwrap();
+        assert_eq!((head.commit.as_str(), head.time, head.about.author.as_str()), (id.as_str(), 7, "A B <a@b>"));
+        assert_eq!(head.about.subject, "First line");
+        assert_eq!(parse_head(&format!("{id} 7")).unwrap().about, CommitInfo::default());
+        assert!(parse_head("").is_none());
+    }
+}
