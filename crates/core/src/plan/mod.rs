@@ -6,6 +6,7 @@
 mod copy;
 mod image;
 mod key;
+mod launch;
 mod limits;
 mod lint;
 mod step;
@@ -17,13 +18,13 @@ use serde::{Deserialize, Serialize};
 pub use copy::{Landing, NamedFile, RemoteFile, TextFile, TreeFiles};
 pub use image::{Config, Healthcheck, ImageDraft, Record};
 pub use key::{content_key, private_stages, stage_keys};
+pub use launch::{Candidate, LaunchDraft, Starting};
 pub use limits::{Bytes, Limits, LimitsFile};
 pub use lint::{Finding, lint};
 pub use step::{Mounted, Network, Sharing, Step, StepMount};
 
 use crate::digest::{Digest, ManifestDigest, PlanDigest};
 use crate::known::Need;
-use crate::model::launch::{Health, Port};
 use crate::model::source::{CommitId, SourceFile};
 use crate::packages::Pinned;
 
@@ -389,42 +390,4 @@ pub struct Cache {
     pub path: String,
     /// Whose it is inside.
     pub owner: String,
-}
-
-/// A launch that is not concluded: what it is may depend on what the steps leave behind.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LaunchDraft {
-    /// Per process type, in order of preference.
-    pub processes: BTreeMap<String, Vec<Candidate>>,
-    /// See [`crate::model::Launch`].
-    pub ports: Vec<Port>,
-    /// See [`crate::model::Launch`].
-    pub health: Option<Health>,
-    /// See [`crate::model::Launch`].
-    pub env: BTreeMap<String, String>,
-    /// See [`crate::model::Launch`].
-    pub user: String,
-    /// See [`crate::model::Launch`].
-    pub dir: String,
-}
-
-/// A program that has to be startable.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Starting {
-    /// Absolute.
-    pub path: String,
-    /// By whom: a name in the image's `/etc/passwd`, or a number.
-    pub user: String,
-}
-
-/// A command that a process type may have.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Candidate {
-    /// Only when any of these paths or globs was found after the steps; none given: always.
-    pub built: Vec<String>,
-    /// The command; `{{built}}` stands for the path that was found.
-    pub argv: Vec<String>,
 }

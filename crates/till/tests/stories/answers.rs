@@ -32,6 +32,7 @@ fn every_failure_is_one_object_with_the_exit_code_of_its_fault() {
     for (words, fault, code) in [
         (["base", "show", "no-such-base"].as_slice(), "caller", 6),
         (&["base", "build", empty], "caller", 6),
+        (&["base", "usage", "debian"], "caller", 6),
         (&["artifact", "show", "no-such-artifact"], "caller", 6),
         (&["artifact", "export", "no-such-artifact", "oci:/nowhere"], "caller", 6),
         (&["sbom", "no-such-image"], "caller", 6),
