@@ -124,15 +124,17 @@ impl Engine {
         observer: &dyn Observer,
     ) -> Result<Planned, Failure> {
         let (base, contract) = self.chosen(wish, &app_file, &mut view).await?;
-        // What a text says may lead to another.
+        // What only detection asked for is no part of planning. What a text says may lead to another.
+        view.texts.clear();
         loop {
             let reads = contract.reads(&view, &app_file, &wish.choice);
             let more = reads.iter().filter(|path| !view.texts.contains_key(*path));
             let files: Vec<_> = more.filter_map(|path| view.file(path).cloned()).collect();
-            if files.is_empty() {
+            let before = view.texts.len();
+            view.texts.extend(wish.source.texts(&files).await?);
+            if view.texts.len() == before {
                 break;
             }
-            view.texts.extend(wish.source.texts(&files).await?);
         }
         let image = base.as_ref().map(|base| said(&base.image.config)).unwrap_or_default();
         let app = self.app_name(wish, &app_file);
