@@ -285,6 +285,22 @@ pub enum PlanError {
         /// What is wrong.
         why: String,
     },
+    /// A line of the Procfile says no process type, or the one that a buildpack wrote does.
+    #[error("Procfile:{line}: {what}")]
+    Procfile {
+        /// In it, from 1.
+        line: u32,
+        /// What is wrong.
+        what: String,
+    },
+    /// A buildpack cannot be used as it is, or cannot be found.
+    #[error("{what}")]
+    Buildpack {
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        hint: Option<String>,
+    },
     /// A file of the source cannot be understood.
     #[error("cannot read `{path}` of the source: {why}")]
     Unreadable {
@@ -313,7 +329,10 @@ impl Blame for PlanError {
                 Some(format!("make it lead inside the source, or name `{path}` in .tillignore"))
             }
             Self::NoProcess => Some("add a Procfile with a line like `web: ./server`".to_owned()),
-            Self::Dockerfile { hint, .. } | Self::Setting { hint, .. } => hint.clone(),
+            Self::Dockerfile { hint, .. } | Self::Setting { hint, .. } | Self::Buildpack { hint, .. } => hint.clone(),
+            Self::Procfile { .. } => {
+                Some("a line is `name: command`, a comment that begins with `#`, or blank".to_owned())
+            }
             Self::Left { .. } | Self::Parameter { .. } | Self::Contract(_) | Self::Unreadable { .. } => None,
         }
     }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::spec::{CommandSpec, Moment, OneOrMany, SourceAs, StepSpec};
 use super::when::{Found, fill, holds, matching, reads as when_reads};
-use crate::contract::{PlanError, Request, procfile};
+use crate::contract::procfile::{self, Procfile};
+use crate::contract::{PlanError, Request};
 use crate::model::source::{FileKind, SourceFile, resolve_link};
 use crate::model::{SourceView, app};
 use crate::plan::{
@@ -66,7 +67,7 @@ pub(super) fn plan(spec: &CommandSpec, request: &Request<'_>) -> Result<Plan, Pl
         image: None,
         images: BTreeMap::new(),
         packages: Vec::new(),
-        warnings: Vec::new(),
+        warnings: planner.warnings(),
     })
 }
 
@@ -92,6 +93,7 @@ struct Planner<'a> {
     spec: &'a CommandSpec,
     request: &'a Request<'a>,
     parameters: Found,
+    procfile: Procfile,
 }
 
 impl<'a> Planner<'a> {
@@ -107,7 +109,9 @@ impl<'a> Planner<'a> {
             let value = given.get(name).unwrap_or(&parameter.default).clone();
             (format!("param.{name}"), value)
         };
-        Ok(Self { spec, request, parameters: spec.parameter.iter().map(value).collect() })
+        let text = request.source.texts.get(procfile::FILE);
+        let procfile = text.map(|text| procfile::parse(text)).transpose()?.unwrap_or_default();
+        Ok(Self { spec, request, parameters: spec.parameter.iter().map(value).collect(), procfile })
     }
 
     /// What the base's image sets, the contract's environment, `more` of it, the app's, the command line's; later ones win.
@@ -225,6 +229,23 @@ impl<'a> Planner<'a> {
         })
     }
 
+    /// What the Procfile says.
+    fn of_procfile(&self) -> impl Iterator<Item = (String, Vec<String>)> {
+        let lines = self.procfile.processes.iter();
+        lines.map(|(name, line)| (name.clone(), app::Command::Line(line.clone()).argv(&self.spec.shell)))
+    }
+
+    /// What till.toml says.
+    fn of_app(&self) -> impl Iterator<Item = (String, Vec<String>)> {
+        self.request.app.processes.iter().map(|(name, command)| (name.clone(), command.argv(&self.spec.shell)))
+    }
+
+    /// What the user should know of process types.
+    fn warnings(&self) -> Vec<String> {
+        let contradictions = procfile::contradictions(&self.of_app().collect(), &self.of_procfile().collect());
+        self.procfile.warnings.iter().cloned().chain(contradictions).collect()
+    }
+
     /// Candidates for each process type: till.toml wins over the Procfile, that over the base's.
     fn launch(&self) -> Result<LaunchDraft, PlanError> {
         let mut processes: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
@@ -245,11 +266,7 @@ impl<'a> Planner<'a> {
                 argv: argv.collect::<Result<_, _>>()?,
             });
         }
-        let text = self.request.source.texts.get(procfile::FILE);
-        let lines = text.map(|text| procfile::parse(text)).unwrap_or_default();
-        let lines = lines.into_iter().map(|(name, line)| (name, app::Command::Line(line)));
-        for (name, command) in lines.chain(self.request.app.processes.clone()) {
-            let argv = command.argv(&self.spec.shell);
+        for (name, argv) in self.of_procfile().chain(self.of_app()) {
             processes.insert(name, vec![Candidate { built: Vec::new(), argv }]);
         }
         if processes.is_empty() {
