@@ -62,7 +62,7 @@ pub use prepare::{Built, Planned, Wish};
 pub use rebase::{RebaseWish, Rebased};
 pub use recipes::{KeptRecipe, Verified};
 pub use recreate::{LockUse, Made, Remake};
-pub use run::{InstanceEntry, RunWish, new_instance_id};
+pub use run::{InstanceEntry, RunWish, Wanted, new_instance_id};
 pub use world::Reach;
 
 /// Everything that work needs, wired by till.

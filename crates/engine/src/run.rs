@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use till_core::id::InstanceId;
-use till_core::model::Protocol;
+use till_core::model::{Protocol, together};
 use till_core::plan::Limits;
 use till_core::port::{Observed, RunRequest};
 use till_core::words::{list, nearest};
@@ -19,6 +19,18 @@ pub fn new_instance_id() -> InstanceId {
     InstanceId::from_bits(new_bits())
 }
 
+/// What of an artifact is run.
+#[derive(Debug, Clone, Default)]
+pub enum Wanted {
+    /// `web`, or the only one.
+    #[default]
+    Default,
+    /// The one of that name.
+    Named(String),
+    /// All services, in one instance.
+    All,
+}
+
 /// What the user asked for.
 #[derive(Debug, Clone)]
 pub struct RunWish {
@@ -26,8 +38,8 @@ pub struct RunWish {
     pub id: InstanceId,
     /// Which artifact.
     pub artifact: String,
-    /// Which process type; by default `web`, or the only one.
-    pub process: Option<String>,
+    /// Which process type.
+    pub process: Wanted,
     /// Which port of the host's loopback.
     pub publish: Option<u16>,
     /// Environment beyond the artifact's.
@@ -60,7 +72,15 @@ impl Engine {
         let _no_gc = lock::take(&locks, "gc", Sharing::Shared, || {}).await?;
         let entry = self.artifact(&wish.artifact).await?;
         let mut launch = entry.label.launch;
-        let process = choose(&launch.processes, launch.default_process(), wish.process.as_deref())?;
+        let process = match &wish.process {
+            Wanted::Default => choose(&launch.processes, launch.default_process(), None)?,
+            Wanted::Named(name) => choose(&launch.processes, None, Some(name))?,
+            Wanted::All => {
+                let none = || Failure::new(Fault::Caller, "the artifact has no process that runs on");
+                launch = together::together(&launch).ok_or_else(none)?;
+                together::ALL.to_owned()
+            }
+        };
         launch.env.extend(wish.env.clone());
         let port = launch.ports.iter().find(|port| port.process == process);
         let http = port.is_some_and(|port| is_http(port.protocol));
@@ -102,7 +122,11 @@ impl Engine {
             }
             let http = match self.artifact(fact.artifact.as_str()).await {
                 Ok(entry) => {
-                    entry.label.launch.ports.iter().any(|port| port.process == fact.process && is_http(port.protocol))
+                    let launch = entry.label.launch;
+                    // All of them together listen where `web` does.
+                    let all = fact.process == together::ALL && !launch.processes.contains_key(together::ALL);
+                    let launch = if all { together::together(&launch).unwrap_or(launch) } else { launch };
+                    launch.ports.iter().any(|port| port.process == fact.process && is_http(port.protocol))
                 }
                 Err(_) => false,
             };
@@ -159,6 +183,6 @@ fn choose(
             Err(unknown(format!("the artifact has no process `{name}`"), &format!("{near}it has: {}", list(names()))))
         }
         None => Err(Failure::new(Fault::Caller, "the artifact has several processes, none of them `web`")
-            .hint(format!("give --process; it has: {}", list(names())))),
+            .hint(format!("give --process or --all; it has: {}", list(names())))),
     }
 }

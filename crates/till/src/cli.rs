@@ -308,6 +308,9 @@ pub(crate) struct Run {
     /// The process type (default: web, or the only one)
     #[arg(long)]
     pub(crate) process: Option<String>,
+    /// All process types that run on, in one instance; the first that ends ends all
+    #[arg(long, conflicts_with = "process")]
+    pub(crate) all: bool,
     /// The port of this machine's loopback (default: a free one)
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) publish: Option<u16>,

@@ -104,15 +104,17 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// The process that runs when none is named: the one that the contract says, `web`, or the only one.
+    /// The process that runs when none is named: the one that the contract says, `web`, the only one, or the only one that does
+    /// not end by itself.
     pub fn default_process(&self) -> Option<&str> {
         if let Some(default) = self.default.as_deref().filter(|name| self.processes.contains_key(*name)) {
             return Some(default);
         }
-        match self.processes.get_key_value("web") {
-            Some((name, _)) => Some(name),
-            None if self.processes.len() == 1 => self.processes.keys().next().map(String::as_str),
-            None => None,
+        match (self.processes.get_key_value("web"), self.services.as_slice()) {
+            (Some((name, _)), _) => Some(name),
+            (None, _) if self.processes.len() == 1 => self.processes.keys().next().map(String::as_str),
+            (None, [only]) if self.processes.contains_key(only) => Some(only),
+            (None, _) => None,
         }
     }
 

@@ -10,6 +10,7 @@ pub mod manifest;
 pub mod name;
 pub mod reference;
 pub mod source;
+pub mod together;
 
 pub use app::{AppFile, Before};
 pub use artifact::{ArtifactLabel, BaseLabel, BaseVersion};

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use till_core::id::PreparationId;
 use till_core::model::{BaseLock, base_lock};
 use till_core::{Digest, Fault, PlanDigest};
-use till_engine::{Collection, RunWish, new_instance_id};
+use till_engine::{Collection, RunWish, Wanted, new_instance_id};
 use till_testkit::MemorySource;
 
 use crate::house::{CONTRACT, House, wish, wish_for};
@@ -87,7 +87,13 @@ async fn perform(house: &House, deed: &Deed) {
 }
 
 fn run_wish(artifact: &str) -> RunWish {
-    RunWish { id: new_instance_id(), artifact: artifact.to_owned(), process: None, publish: None, env: BTreeMap::new() }
+    RunWish {
+        id: new_instance_id(),
+        artifact: artifact.to_owned(),
+        process: Wanted::Default,
+        publish: None,
+        env: BTreeMap::new(),
+    }
 }
 
 proptest! {

@@ -4,12 +4,18 @@ use std::collections::BTreeMap;
 
 use till_core::Fault;
 use till_core::port::{Evidence, Observed};
-use till_engine::{RunWish, new_instance_id};
+use till_engine::{RunWish, Wanted, new_instance_id};
 
 use crate::house::{House, wish};
 
 fn run(artifact: &str) -> RunWish {
-    RunWish { id: new_instance_id(), artifact: artifact.to_owned(), process: None, publish: None, env: BTreeMap::new() }
+    RunWish {
+        id: new_instance_id(),
+        artifact: artifact.to_owned(),
+        process: Wanted::Default,
+        publish: None,
+        env: BTreeMap::new(),
+    }
 }
 
 async fn with_app(till_toml: &str) -> House {
@@ -36,7 +42,8 @@ async fn an_artifact_is_started_as_it_says() {
 async fn the_process_is_the_named_one_or_web_or_the_only_one() {
     let house = with_app("[processes]\njob = [\"job\"]\n").await;
     for (wanted, chosen) in [(None, Some("web")), (Some("job"), Some("job")), (Some("jab"), None)] {
-        let wish = RunWish { process: wanted.map(str::to_owned), ..run("app") };
+        let wish =
+            RunWish { process: wanted.map_or(Wanted::Default, |name| Wanted::Named(name.to_owned())), ..run("app") };
         match (house.engine.run(&wish).await, chosen) {
             (Ok(entry), Some(chosen)) => {
                 assert_eq!(entry.fact.process, chosen);

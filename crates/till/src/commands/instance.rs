@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use till_core::Failure;
 use till_core::port::{Evidence, Observed};
-use till_engine::{Engine, InstanceEntry, RunWish};
+use till_engine::{Engine, InstanceEntry, RunWish, Wanted};
 
 use super::{table, time};
 use crate::cli::{Logs, Run, Stop, variables};
@@ -44,7 +44,11 @@ pub(super) async fn run(engine: &Engine, run: &Run, screen: &Screen) -> Result<E
     let wish = RunWish {
         id: till_engine::new_instance_id(),
         artifact: run.artifact.clone(),
-        process: run.process.clone(),
+        process: match &run.process {
+            _ if run.all => Wanted::All,
+            Some(name) => Wanted::Named(name.clone()),
+            None => Wanted::Default,
+        },
         publish: run.publish,
         env: variables(&run.env),
     };

@@ -98,11 +98,16 @@ pub(super) fn chosen(
     })
 }
 
-/// Those that the base tries. A name that nobody on this machine knows is passed over.
+/// Those that the base tries. A name is passed over unless the settings know it, or it is in the image: no build fetches ten
+/// buildpacks to find one because a base knows where they are.
 fn first_of_base(spec: &HerokuSpec, request: &Request<'_>) -> Result<Chosen, PlanError> {
     let mut packs = Vec::new();
     let mut unknown = None;
     for entry in &spec.buildpacks {
+        let far = spec.names.get(entry).is_some_and(|meant| !meant.starts_with('/'));
+        if far && !request.settings.buildpacks.contains_key(entry) {
+            continue;
+        }
         match resolve(spec, request, entry, Who::Base) {
             Ok(pack) => packs.push(pack),
             Err(error) => unknown = Some(error),

@@ -21,9 +21,11 @@ set +eu
 (($$ == 1)) || exec "$@"
 
 # The first process of an instance gets no signal that it does not wait for: so that is this shell, not the app. As on a dyno
-# every process is told to end. Jobs are groups of their own, in which an interrupt is not ignored.
+# every process is told to end. Jobs are groups of their own, in which an interrupt is not ignored; what bash itself says of
+# them is of no interest.
+exec {errors}>&2 2> /dev/null
 set -m
-"$@" <&0 &
+"$@" <&0 2>&"$errors" {errors}>&- &
 child=$!
 trap 'kill -TERM -- -1 2> /dev/null' TERM
 trap 'kill -INT -- -1 2> /dev/null' INT
