@@ -30,7 +30,7 @@ pub fn together(launch: &Launch) -> Option<Launch> {
     let mut together = launch.clone();
     together.processes = BTreeMap::from([(ALL.to_owned(), Process { argv })]);
     together.services = vec![ALL.to_owned()];
-    together.ports.retain(|port| port.process == web);
+    together.ports.retain(|port| port.process == web && services.contains(&&web));
     together.ports.iter_mut().for_each(|port| ALL.clone_into(&mut port.process));
     together.health = launch.health.clone().filter(|health| together.ports.iter().any(|port| port.name == health.port));
     Some(together)

@@ -20,6 +20,20 @@ fn till_toml_wins_over_the_procfile_and_that_over_the_base() {
 }
 
 #[test]
+fn a_bad_line_of_the_procfile_is_an_error_and_a_contradiction_is_told() {
+    let plan = |procfile, app| case("", &[("Procfile", procfile)]).app(app).plan();
+    let error = plan("web: x\n=======\n", "").unwrap_err();
+    assert_eq!(error.to_string(), "Procfile:2: `=======` is left of a merge");
+    let toml = "[processes]\nweb = \"other\"\njob = \"same\"\n";
+    let warnings = plan("web: x\njob: same\njob: same\n", toml).unwrap().warnings;
+    let wanted = [
+        "Procfile:3: `job` is there already; this line counts",
+        "`web` is in till.toml and in the Procfile; what till.toml says is taken",
+    ];
+    assert_eq!(warnings, wanted);
+}
+
+#[test]
 fn lines_go_through_the_shell_and_lists_do_not() {
     let case = case("shell = [\"bash\", \"-c\"]\n", &[("Procfile", "web: run $PORT {{x}}")]);
     let plan = case.app("[processes]\njob = [\"a\", \"b c\"]\nline = \"d e\"").plan().unwrap();
