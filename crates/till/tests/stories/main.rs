@@ -26,6 +26,7 @@ mod crash;
 mod detect;
 mod dockerfile;
 mod export;
+mod heroku;
 mod import;
 mod inventory;
 mod isolation;
