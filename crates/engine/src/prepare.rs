@@ -138,7 +138,8 @@ impl Engine {
         }
         let image = base.as_ref().map(|base| said(&base.image.config)).unwrap_or_default();
         let app = self.app_name(wish, &app_file);
-        let mut world = World::new(self, Fault::Source, observer).of_app(&app, &view).within(wish.reach);
+        let world = World::new(self, Fault::Source, observer).of_app(&app, &view).within(wish.reach);
+        let mut world = world.trusting(&wish.buildpacks);
         let run = base.as_ref().and_then(|base| base.about.run());
         let plan = loop {
             let request = Request {

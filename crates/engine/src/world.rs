@@ -42,13 +42,15 @@ pub(crate) struct World<'a> {
     /// The app, and its source now.
     app: Option<(&'a AppName, Digest)>,
     reach: Reach,
+    /// Addresses that are who builds' own words, whatever the source may name.
+    trusted: &'a [String],
     pub(crate) known: Known,
 }
 
 impl<'a> World<'a> {
     pub(crate) fn new(engine: &'a Engine, fault: Fault, observer: &'a dyn Observer) -> Self {
         let (app, reach) = (None, Reach::Machine);
-        Self { engine, fault, observer, folder: None, lock: None, app, reach, known: Known::default() }
+        Self { engine, fault, observer, folder: None, lock: None, app, reach, trusted: &[], known: Known::default() }
     }
 
     /// The same for an app of that source.
@@ -60,6 +62,11 @@ impl<'a> World<'a> {
     /// The same for a source that may name so much.
     pub(crate) fn within(self, reach: Reach) -> Self {
         Self { reach, ..self }
+    }
+
+    /// The same for who builds, who named these addresses.
+    pub(crate) fn trusting(self, trusted: &'a [String]) -> Self {
+        Self { trusted, ..self }
     }
 
     /// The same with a folder whose layouts may be named.
@@ -138,7 +145,9 @@ impl<'a> World<'a> {
     /// Code of others as it is today, which is then in the store.
     async fn code(&self, address: &str, texts: &[String]) -> Result<KnownCode, Failure> {
         let local = address.starts_with(['/', '.']) || address.starts_with("file:");
-        if local && self.reach == Reach::World {
+        let settings = &self.engine.settings;
+        let of_operator = settings.buildpacks.values().chain(settings.cartridges.values()).chain(self.trusted);
+        if local && self.reach == Reach::World && !of_operator.into_iter().any(|trusted| trusted == address) {
             let what = format!("`{address}` is of this machine, which the source has no say in");
             return Err(Failure::new(self.fault, what).hint("put it into the source, or where it can be fetched from"));
         }

@@ -20,6 +20,7 @@ use crate::contract::{PlanError, Request};
 use crate::known::Need;
 use crate::model::SourceView;
 use crate::model::app::Command;
+use crate::model::source::{FileKind, SourceFile, resolve_link};
 use crate::plan::{
     self, Cache, Candidate, Decision, Deed, Footing, Injection, Landing, LaunchDraft, Limits, Network, Place, Plan,
     RemoteFile, Reuse, Selection, Sight, Stage, Step, TextFile,
@@ -40,12 +41,31 @@ pub(super) const PROCFILE: &str = "/app/Procfile";
 /// Starts the processes; in the image, and in the app's directory so that it goes where that goes.
 const START: &str = "/app/.till/start";
 
+/// Says to a process where to listen.
+const PORT: &str = "PORT";
+
 /// What is found when the base's image does not say otherwise.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 pub(super) fn reads(source: &SourceView) -> Vec<String> {
     let names = [procfile::FILE, app_json::FILE, packs::FILE, slugignore::FILE];
-    names.into_iter().filter(|name| source.file(name).is_some()).map(str::to_owned).collect()
+    let named = names.into_iter().filter(|name| source.file(name).is_some()).map(str::to_owned);
+    named.chain(links(source).map(|link| link.path.clone())).collect()
+}
+
+fn links(source: &SourceView) -> impl Iterator<Item = &SourceFile> {
+    source.files.iter().filter(|file| file.kind == FileKind::Symlink)
+}
+
+/// A link may lead to where the source will be, and nowhere else outside.
+fn check_links(source: &SourceView) -> Result<(), PlanError> {
+    for link in links(source) {
+        let target = source.texts.get(&link.path).map_or("", String::as_str);
+        if !target.starts_with("/app/") && resolve_link(&link.path, target).is_none() {
+            return Err(PlanError::Outside { path: link.path.clone(), target: target.to_owned() });
+        }
+    }
+    Ok(())
 }
 
 /// A process type's command.
@@ -61,6 +81,7 @@ pub(super) fn plan(spec: &HerokuSpec, request: &Request<'_>) -> Result<Decision,
     if request.source.files.is_empty() {
         return Err(PlanError::Empty);
     }
+    check_links(request.source)?;
     let text = |name: &str| request.source.texts.get(name).map(String::as_str);
     let app_json = text(app_json::FILE).map(AppJson::parse).transpose()?.unwrap_or_default();
     let procfile = text(procfile::FILE).map(procfile::parse).transpose()?.unwrap_or_default();
@@ -329,7 +350,8 @@ impl Planner<'_> {
         };
         let mut env = self.base_env();
         env.insert("HOME".to_owned(), APP.to_owned());
-        env.extend(self.vars.clone());
+        // The platform says at which port an app listens, as on a dyno.
+        env.extend(self.vars.clone().into_iter().filter(|(name, _)| name != PORT));
         LaunchDraft {
             processes: self.request.app.processes.iter().map(candidates).collect(),
             ports: self.spec.port.clone(),
@@ -350,6 +372,10 @@ impl Planner<'_> {
         if let Some(stack) = self.app_json.stack.as_ref().filter(|stack| **stack != self.env()["STACK"]) {
             let ours = &self.env()["STACK"];
             warnings.push(format!("app.json asks for the stack `{stack}`; the buildpacks are told `{ours}`"));
+        }
+        if self.vars.contains_key(PORT) {
+            warnings
+                .push(format!("the config var `{PORT}` is for the build alone; where an app listens is said to it"));
         }
         let set = |name: &str| self.vars.contains_key(name);
         let wanted = self.app_json.wanted().filter(|(name, _)| !set(name));

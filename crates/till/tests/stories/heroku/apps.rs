@@ -74,7 +74,8 @@ fn two_buildpacks_in_order_share_what_they_export_and_the_cache() {
         (" app/.heroku/python/bin/python", true),
         (" app/logo.svg", false),
         (" app/design", false),
-        (" tmp/", false),
+        (" tmp/heroku", false),
+        (" tmp/build", false),
     ] {
         assert_eq!(listing.contains(path), is_there, "{path}\n{listing}");
     }

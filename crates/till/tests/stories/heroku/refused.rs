@@ -2,72 +2,61 @@
 
 use super::*;
 
+/// A script of a buildpack, what is in it, and what is said of that.
+const WRONG: &[(&str, &str, &[&str])] = &[
+    (
+        "detect",
+        "#!/bin/sh\necho no; echo 'why not' >&2; exit 5",
+        &["the buildpack pack does not match this source (its bin/detect ended with exit code 5)", "no / why not"][..],
+    ),
+    (
+        "compile",
+        "#!/bin/sh\necho words; exit 7",
+        &[
+            "step `compile pack` failed (exit code 7)",
+            "words",
+            "Push rejected, failed to compile Mine app",
+            "bin/compile of the buildpack pack ended with exit code 7",
+        ],
+    ),
+    (
+        "release",
+        "#!/bin/sh\nexit 9",
+        &["step `release` failed (exit code 9)", "bin/release of the buildpack pack ended with exit code 9"],
+    ),
+    (
+        "release",
+        "#!/bin/sh\necho Everything is done!",
+        &["what `bin/release` of the buildpack says is not the YAML", "default_process_types"],
+    ),
+    ("release", "#!/bin/sh\nprintf -- '---\\nx: [\\n'", &["what `bin/release` of the buildpack says is not the YAML"]),
+    (
+        "compile",
+        "#!/bin/bash\r\necho x\r\n",
+        &["bin/compile of the buildpack pack has the line ends of Windows (CR LF)"],
+    ),
+    (
+        "detect",
+        "#!/usr/bin/env bash\r\necho x\r\n",
+        &["bin/detect of the buildpack pack has the line ends of Windows (CR LF)"],
+    ),
+    (
+        "compile",
+        "#!/opt/no/ruby\n",
+        &["bin/compile of the buildpack pack wants the interpreter /opt/no/ruby, which this base does not have"],
+    ),
+    ("compile", "#!/usr/bin/env no-such-program\n", &["no-such-program", "exit code 127"]),
+    ("compile", "#!/bin/sh\necho x > /usr/lib/x", &["cannot create /usr/lib/x: Permission denied"]),
+    ("compile", "#!/bin/sh\necho 'web: a\n\nb c' > $1/Procfile", &["Procfile:3: `b c` is no `name: command`"]),
+    ("compile", "#!/bin/sh\nrm $1/Procfile", &["nothing says how to start the app"]),
+];
+
 #[test]
 fn what_a_script_does_wrong_is_said_by_its_name() {
-    let fine = "#!/bin/sh\n";
-    for (script, text, code, said) in [
-        (
-            "detect",
-            "#!/bin/sh\necho no; echo 'why not' >&2; exit 5",
-            3,
-            &["the buildpack pack does not match this source (its bin/detect ended with exit code 5)", "no / why not"]
-                [..],
-        ),
-        (
-            "compile",
-            "#!/bin/sh\necho words; exit 7",
-            3,
-            &[
-                "step `compile pack` failed (exit code 7)",
-                "words",
-                "Push rejected, failed to compile Mine app",
-                "bin/compile of the buildpack pack ended with exit code 7",
-            ],
-        ),
-        (
-            "release",
-            "#!/bin/sh\nexit 9",
-            3,
-            &["step `release` failed (exit code 9)", "bin/release of the buildpack pack ended with exit code 9"],
-        ),
-        (
-            "release",
-            "#!/bin/sh\necho Everything is done!",
-            3,
-            &["what `bin/release` of the buildpack says is not the YAML", "default_process_types"],
-        ),
-        (
-            "release",
-            "#!/bin/sh\nprintf -- '---\\nx: [\\n'",
-            3,
-            &["what `bin/release` of the buildpack says is not the YAML"],
-        ),
-        (
-            "compile",
-            "#!/bin/bash\r\necho x\r\n",
-            3,
-            &["bin/compile of the buildpack pack has the line ends of Windows (CR LF)"],
-        ),
-        (
-            "detect",
-            "#!/usr/bin/env bash\r\necho x\r\n",
-            3,
-            &["bin/detect of the buildpack pack has the line ends of Windows (CR LF)"],
-        ),
-        (
-            "compile",
-            "#!/opt/no/ruby\n",
-            3,
-            &["bin/compile of the buildpack pack wants the interpreter /opt/no/ruby, which this base does not have"],
-        ),
-        ("compile", "#!/usr/bin/env no-such-program\n", 3, &["no-such-program", "exit code 127"]),
-        ("compile", "#!/bin/sh\necho x > /usr/lib/x", 3, &["cannot create /usr/lib/x: Permission denied"]),
-        ("compile", "#!/bin/sh\necho 'web: a\n\nb c' > $1/Procfile", 3, &["Procfile:3: `b c` is no `name: command`"]),
-        ("compile", "#!/bin/sh\nrm $1/Procfile", 3, &["nothing says how to start the app"]),
-    ] {
-        let app = pack(fine);
+    for (script, text, said) in WRONG {
+        let app = pack("#!/bin/sh\n");
         write(app.path(), &[(&format!("pack/bin/{script}"), text)]);
-        build(app.path(), "heroku-wrong").failed(code, said);
+        build(app.path(), "heroku-wrong").failed(3, said);
     }
 }
 

@@ -104,9 +104,10 @@ prepare() {
             fi
             cp -a -- "${images[index]}/." "$pack"
         fi
-        # A git repository or an archive may have lost the bits.
+        # A repository or an archive may have lost the bits. A link out of the buildpack is none of its files.
         for file in "$pack"/bin/*; do
-            [[ ! -f $file || -L $file ]] || chmod 0755 -- "$file"
+            file=$(realpath -- "$file")
+            [[ $file != "$pack"/* || ! -f $file ]] || chmod 0755 -- "$file"
         done
         check "$index" detect && check "$index" compile || exit 1
     done

@@ -96,6 +96,16 @@ fn what_is_no_buildpack_is_said_before_anything_is_done() {
 }
 
 #[test]
+fn links_lead_into_the_source_or_to_where_it_will_be() {
+    for (target, is_fine) in
+        [("main", true), ("/app/main", true), ("../x", false), ("/etc/passwd", false), ("/application", false)]
+    {
+        let linked = case(&[("link@", target)]).packs(&["./pack"]);
+        assert_eq!(linked.decide().is_ok(), is_fine, "{target}");
+    }
+}
+
+#[test]
 fn a_buildpack_of_the_source_is_taken_from_there_though_it_is_ignored() {
     let case = case(&[(".buildpacks", "./pack"), (".slugignore", "pack\n"), (".git/config", "")]);
     let plan = case.plan();

@@ -60,6 +60,14 @@ fn variables_of_a_buildpack_are_below_the_apps_and_above_the_images() {
 }
 
 #[test]
+fn the_port_is_the_platforms() {
+    let case = own("[env]\nPORT = \"3000\"\n");
+    assert!(case.plan().warnings[0].contains("`PORT` is for the build alone"));
+    assert_eq!(text(&case.plan(), "PORT"), Some("3000"));
+    assert_eq!(concluded(&case, None, Some("web: x")).unwrap().env_of("web")["PORT"], "8080");
+}
+
+#[test]
 fn what_cannot_be_read_is_an_error() {
     let error = concluded(&own(""), Some("Done.\n"), None).unwrap_err().to_string();
     assert!(error.contains("`bin/release`"), "{error}");

@@ -25,7 +25,7 @@ use crate::plan::{Config, Decision, Deed, Plan, Selection, Step, TextFile, lint}
 struct Case {
     /// The contract, without its `kind`.
     spec: String,
-    /// Path and text.
+    /// Path and text; a path that ends with `@` is a symlink.
     files: Vec<(String, String)>,
     app: String,
     env: BTreeMap<String, String>,
@@ -45,8 +45,12 @@ fn view(files: &[(String, String)]) -> SourceView {
     let mut view = SourceView { time: Some(42), ..SourceView::default() };
     for (path, text) in files {
         let content = Digest::of(text.as_bytes()).to_string();
-        view.files.push(SourceFile { path: path.clone(), kind: FileKind::File, content });
-        view.texts.insert(path.clone(), text.clone());
+        let (path, kind) = match path.strip_suffix('@') {
+            Some(link) => (link, FileKind::Symlink),
+            None => (path.as_str(), FileKind::File),
+        };
+        view.files.push(SourceFile { path: path.to_owned(), kind, content });
+        view.texts.insert(path.to_owned(), text.clone());
     }
     view.files.sort_by(|a, b| a.path.cmp(&b.path));
     view
