@@ -4,6 +4,7 @@
 //! house.rs     an engine whose machine, packages and runner are fakes; its store and its layers are real
 //! inventory.rs what is in images, how they came about
 //! prepare.rs   source to artifact
+//! code.rs      code of others: who may name what
 //! compose.rs   several bases for one app
 //! reuse.rs     what is taken instead of made
 //! recreate.rs  recipe to base
@@ -13,6 +14,7 @@
 //! ```
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod code;
 mod collect;
 mod compose;
 mod exchange;

@@ -151,17 +151,3 @@ fn what_is_no_buildpack_is_refused_with_its_name() {
     with(app.path(), "heroku-none", "/nowhere/at/all").failed(3, &["/nowhere/at/all"]);
     with(app.path(), "heroku-none", "python").failed(3, &["no buildpack is called `python`", "known are: till/any"]);
 }
-
-#[test]
-fn who_builds_a_source_from_elsewhere_may_name_directories_of_this_machine_and_the_source_may_not() {
-    let (pack, app) = (buildpack("mine"), app());
-    commit(app.path());
-    let elsewhere = format!("file://{}", app.path().display());
-    let build = |more: &[&str]| {
-        till(&[&["build", &elsewhere, "--base", bare(), "--name", "heroku-far", "--afresh"], more].concat())
-    };
-    compiled(build(&["--buildpack", pack.path().to_str().unwrap()]), "mine");
-    write(app.path(), &[(".buildpacks", pack.path().to_str().unwrap())]);
-    commit(app.path());
-    build(&[]).failed(3, &["is of this machine, which the source has no say in"]);
-}
