@@ -59,6 +59,22 @@ async fn the_process_is_the_named_one_or_web_or_the_only_one() {
 }
 
 #[tokio::test]
+async fn all_services_are_one_process_that_listens_where_web_does() {
+    let house = with_app("[processes]\njob = [\"job\", \"a b\"]\n").await;
+    let entry = house.engine.run(&RunWish { process: Wanted::All, ..run("app") }).await.unwrap();
+    assert_eq!((entry.fact.process.as_str(), entry.http), ("all", true));
+    let request = house.bench.request(&entry.fact.id).unwrap();
+    let argv = &request.launch.processes[&request.process].argv;
+    assert_eq!(
+        (argv[0].as_str(), &argv[4..]),
+        ("/bin/bash", &["web", "", "1", "serve", "job", "", "2", "job", "a b"].map(str::to_owned)[..])
+    );
+    assert_eq!(request.launch.env_of("all")["PORT"], "8080");
+    let listed = house.engine.instances().await.unwrap();
+    assert!(listed[0].http && listed[0].url().is_some());
+}
+
+#[tokio::test]
 async fn what_does_not_start_can_still_be_looked_at_and_is_forgotten_when_stopped() {
     let house = with_app("[processes]\nweb = [\"never-ready\"]\n").await;
     let failure = house.engine.run(&run("app")).await.unwrap_err();
