@@ -140,8 +140,13 @@ fn buildpacks(source: &SourceView, refused: &mut Vec<Refused>) -> Option<Seen> {
 /// A Procfile that says what is started.
 pub(super) fn procfile(source: &SourceView, refused: &mut Vec<Refused>) -> Option<Seen> {
     let text = text(source, procfile::FILE)?;
-    if procfile::parse(text).is_empty() {
-        refused.push(Refused { what: procfile::FILE.to_owned(), why: "it has no line `name: command`".to_owned() });
+    let why = match procfile::parse(text) {
+        Ok(found) if found.processes.is_empty() => Some("it has no line `name: command`".to_owned()),
+        Ok(_) => None,
+        Err(error) => Some(error.to_string()),
+    };
+    if let Some(why) = why {
+        refused.push(Refused { what: procfile::FILE.to_owned(), why });
         return None;
     }
     Some(of(Kind::Procfile, procfile::FILE, "an app whose Procfile says what is started"))

@@ -59,7 +59,8 @@ fn what_only_looks_like_it_is_passed_over_and_told() {
         (".buildpacks", "# nothing\n\n", "names no buildpack"),
         (".s2i/README", "", "neither is there"),
         ("Dockerfile.prod", "", "--file Dockerfile.prod"),
-        ("Procfile", "\u{fffd}\0", "no line `name: command`"),
+        ("Procfile", "# nothing\n", "no line `name: command`"),
+        ("Procfile", "web: x\n\u{fffd}\0", "Procfile:2: "),
     ] {
         let detection = with(&[(path, text)]);
         assert_eq!(chosen(&detection), "go go", "{path}: {text:.40}");

@@ -30,6 +30,7 @@ pub fn together(launch: &Launch) -> Option<Launch> {
     let mut together = launch.clone();
     together.processes = BTreeMap::from([(ALL.to_owned(), Process { argv })]);
     together.services = vec![ALL.to_owned()];
+    together.default = None;
     together.ports.retain(|port| port.process == web && services.contains(&&web));
     together.ports.iter_mut().for_each(|port| ALL.clone_into(&mut port.process));
     together.health = launch.health.clone().filter(|health| together.ports.iter().any(|port| port.name == health.port));
@@ -52,6 +53,7 @@ mod tests {
         Launch {
             processes: processes.iter().map(|(name, words)| ((*name).to_owned(), argv(words))).collect(),
             services: services.iter().map(|name| (*name).to_owned()).collect(),
+            default: None,
             ports: vec![port("http", 8080, "web"), port("admin", 9000, "admin")],
             health: Some(Health {
                 port: "http".to_owned(),
