@@ -162,6 +162,7 @@ impl Planner<'_> {
             remove: Vec::new(),
             volatile: plan::volatile(),
             collect: Vec::new(),
+            starts: Vec::new(),
             limits: self.request.app.limits.over(self.spec.limits.over(Limits::default())),
             launch: self.launch(),
             image: None,
