@@ -301,6 +301,16 @@ pub enum PlanError {
         /// What to do.
         hint: Option<String>,
     },
+    /// Cartridges that are not there, are none, or do not go together.
+    #[error("{what}")]
+    Cartridge {
+        /// What is wrong, and with which.
+        what: String,
+        /// What to do.
+        hint: Option<String>,
+        /// Who named it, or has it.
+        fault: Fault,
+    },
     /// A file of the source cannot be understood.
     #[error("cannot read `{path}` of the source: {why}")]
     Unreadable {
@@ -315,6 +325,7 @@ impl Blame for PlanError {
     fn fault(&self) -> Fault {
         match self {
             Self::Contract(_) => Fault::Base,
+            Self::Cartridge { fault, .. } => *fault,
             _ => Fault::Source,
         }
     }
@@ -329,7 +340,10 @@ impl Blame for PlanError {
                 Some(format!("make it lead inside the source, or name `{path}` in .tillignore"))
             }
             Self::NoProcess => Some("add a Procfile with a line like `web: ./server`".to_owned()),
-            Self::Dockerfile { hint, .. } | Self::Setting { hint, .. } | Self::Buildpack { hint, .. } => hint.clone(),
+            Self::Dockerfile { hint, .. }
+            | Self::Setting { hint, .. }
+            | Self::Buildpack { hint, .. }
+            | Self::Cartridge { hint, .. } => hint.clone(),
             Self::Procfile { .. } => {
                 Some("a line is `name: command`, a comment that begins with `#`, or blank".to_owned())
             }

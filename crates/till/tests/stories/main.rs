@@ -20,6 +20,7 @@ macro_rules! on_each_runtime {
 mod answers;
 mod apps;
 mod bad_input;
+mod cartridge;
 mod cnb;
 mod compose;
 mod crash;

@@ -1,0 +1,320 @@
+//! OpenShift v2 cartridges: gears made, pushed to, started and stopped; what is wrong with cartridges that only shows when they
+//! are used.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use rustix::process::{Pid, Signal};
+
+use crate::support::*;
+
+const WEB: &str = "Name: web\nCartridge-Short-Name: WEB\nVersion: '1.0'\nCategories: [web_framework]\n";
+
+/// A control script that starts a server of the gear's port for `$answer`.
+const CONTROL: &str = r#"#!/bin/bash
+case "$1" in
+    start)
+        mkdir -p /tmp/www && cd /tmp/www && env >env.txt
+        [ -z "$DIES" ] || (sleep "$DIES"; pkill -f http.server) &
+        python3 -m http.server --bind "$OPENSHIFT_WEB_IP" "$OPENSHIFT_WEB_PORT" &
+        ;;
+    stop) echo "CLIENT_RESULT: web is stopped"; pkill -f http.server ;;
+    status) pgrep -f http.server >/dev/null ;;
+    *) exit 0 ;;
+esac
+"#;
+
+const HTTP: &str = "Endpoints:\n- Private-IP-Name: IP\n  Private-Port-Name: PORT\n  Private-Port: 8080\n  Mappings:\n  \
+                    - Frontend: ''\n    Backend: ''\n";
+
+/// A source with a web cartridge of these files beside what every one has.
+fn app(manifest: &str, files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = source(&[
+        ("till.toml", "[cartridge]\ncartridges = [\"./web\"]\n"),
+        ("page.txt", "a page\n"),
+        ("web/metadata/manifest.yml", &format!("{WEB}{manifest}")),
+        ("web/bin/control", CONTROL),
+    ]);
+    write(folder.path(), files);
+    folder
+}
+
+fn executable(path: &Path) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Builds it; what its steps said.
+#[track_caller]
+fn said(app: &tempfile::TempDir, name: &str) -> String {
+    base("gear");
+    prepare(app.path(), "gear", name).ok().err
+}
+
+/// Does the instance run?
+fn is_running(id: &str) -> bool {
+    let listed = till(&["ps", "--json"]).ok().json();
+    let items = listed["items"].as_array().unwrap().clone();
+    items.iter().any(|item| item["instance"] == id && item["state"] == "running")
+}
+
+/// Sends a signal to the first process of an instance, as who stops it does, and answers with all that it said: the log of an
+/// instance that was stopped by name goes with it.
+fn ended_by(served: &Served, signal: Signal) -> String {
+    let running = shared_data().join("instances").join(served.id()).join("running.json");
+    let facts: serde_json::Value = serde_json::from_slice(&std::fs::read(running).unwrap()).unwrap();
+    let pid = i32::try_from(facts["pid"].as_i64().unwrap()).unwrap();
+    rustix::process::kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    until("it has ended", || !is_running(served.id()));
+    till(&["logs", served.id()]).ok().out
+}
+
+#[test]
+fn cartridges_of_the_source_serve_and_stop_in_order() {
+    base("gear");
+    let folder = tempfile::tempdir().unwrap();
+    let example = repository().join("examples/apps/gear-visits");
+    let mut copy = std::process::Command::new("cp");
+    assert!(copy.arg("-a").arg(format!("{}/.", example.display())).arg(folder.path()).status().unwrap().success());
+    // No gear of an earlier run is like it, and no dependencies of one are taken.
+    let story = format!("STORY={}", unique(7));
+    let build = || till(&["build", folder.path().to_str().unwrap(), "--name", "gear-visits", "--env", &story]).ok().err;
+    let first = build();
+    assert!(first.contains("visits-web 0.2 is set up") && !first.contains("CLIENT_RESULT"), "{first}");
+    assert!(first.contains("making the library") && !first.contains("password="), "{first}");
+    // What is built upon the same cartridges finds what was kept, and no cartridge is set up again.
+    write(folder.path(), &[("page.txt", "Another page, visit {count}, by {server}.\n")]);
+    let second = build();
+    assert!(!second.contains("making the library") && !second.contains("is set up"), "{second}");
+    write(folder.path(), &[(".openshift/markers/force_clean_build", "")]);
+    assert!(build().contains("making the library"));
+
+    let served = Served::new(&["gear-visits"]);
+    // The first visit was the house's own, which looked whether it answers.
+    let page = served.get("/");
+    assert!(page.contains("hello, hello from the library\nAnother page, visit 2, by the gear of"), "{page}");
+    let env = served.get("/env");
+    let head = "PATH=/var/lib/openshift/gear/visits-web/bin:";
+    for part in ["KEY_VALUE_HOST=127.0.0.2\n", "OPENSHIFT_VISITS_ADMIN_PORT=8081\n", head, "VISITS_VERSION=0.2\n"] {
+        assert!(env.contains(part), "no {part} in {env}");
+    }
+    let token = env.lines().find_map(|line| line.strip_prefix("OPENSHIFT_SECRET_TOKEN=")).unwrap();
+    assert_eq!(token.len(), 128);
+    until("it is started", || till(&["logs", served.id()]).out.contains("visits-web is started"));
+    let log = ended_by(&served, Signal::TERM);
+    let order = [
+        "the store is started",
+        "visits-web is started",
+        "told to stop",
+        "visits-web is stopped",
+        "the gear has stopped",
+    ];
+    let places: Vec<_> =
+        order.iter().map(|part| log.find(part).unwrap_or_else(|| panic!("no {part} in {log}"))).collect();
+    assert!(places.is_sorted(), "{log}");
+    assert!(log.contains("the store has stopped") && log.contains("GET /env"), "{log}");
+}
+
+#[test]
+fn a_cartridge_of_the_base_starts_what_the_app_says() {
+    base("gear");
+    built(&repository().join("examples/apps/gear-diy"), &["--name", "gear-diy"]);
+    let served = Served::new(&["gear-diy"]);
+    let page = served.get("/");
+    assert!(page.contains("Made by oneself") && page.contains("Built of source of"), "{page}");
+    let report = till(&["run", "gear-diy", "--process", "report"]).ok();
+    assert!(report.err.contains("lies in /var/lib/openshift/gear/app-root/runtime/repo/"), "{report:?}");
+}
+
+#[test]
+fn an_app_without_source_is_the_template() {
+    base("gear");
+    let folder = source(&[("till.toml", "base = \"gear\"\n[cartridge]\ncartridges = [\"diy\"]\n")]);
+    built(folder.path(), &["--name", "gear-template"]);
+    assert!(Served::new(&["gear-template"]).get("/").contains("An app of its own making"));
+}
+
+/// Says what it finds, and leaves what a setup may.
+const SETUP: &str = r#"#!/bin/bash
+source "$OPENSHIFT_CARTRIDGE_SDK_BASH"
+echo "setup $1 $2 at $PWD as $(id -un)"
+[ "$X" = 'from a template' ] && echo "X is rendered"
+touch ~/.npm && mkdir conf && echo '<%= ENV["OPENSHIFT_WEB_DIR"] -%>conf' >conf/.web.conf.erb
+set_env_var Y "$(printf 'two\nlines')" env/
+touch "${OPENSHIFT_WEB_DIR}locked.conf"
+chown "$OPENSHIFT_APP_UUID.$OPENSHIFT_APP_UUID" locked.conf && echo "chown knows the gear"
+client_result "it is set up"
+add_domain_env_var TOLD "the broker"
+echo "CART_DATA: secret=x"
+echo "a daemon keeps the output"; sleep 600 &
+"#;
+
+/// Says what a build finds.
+const BUILD: &str = r#"#!/bin/bash
+case "$1" in
+    build)
+        [ -w "$OPENSHIFT_WEB_DIR/locked.conf" ] || echo "locked.conf is locked"
+        [ -w ~ ] || echo "the home is locked"
+        [ -w "$OPENSHIFT_WEB_DIR/metadata/manifest.yml" ] || echo "the manifest is locked"
+        [ -w "$OPENSHIFT_DATA_DIR" ] && [ -w "$OPENSHIFT_REPO_DIR" ] && [ -L ~/app-root/repo ] && echo "data and repo are ours"
+        readlink ~/web/vendor
+        echo "$Y" | tail -n 1
+        echo "TOLD=$TOLD MINE=$MINE HOME=$HOME IP=$OPENSHIFT_WEB_IP ${#OPENSHIFT_SECRET_TOKEN}"
+        source "$OPENSHIFT_CARTRIDGE_SDK_BASH"
+        marker_present use_npm && echo "marked for $(primary_cartridge_short_name) $(primary_cartridge_private_port_name)"
+        version_lt 1.9 1.10 && force_clean_build_enabled_for_latest_deployment && echo "clean"
+        ls "$OPENSHIFT_DEPLOYMENTS_DIR" | grep -v ^2
+        ;;
+    pre-build) echo "this is before" ;;
+    *) exit 0 ;;
+esac
+"#;
+
+/// What a cartridge finds when its scripts run, and what becomes of its files.
+#[test]
+fn a_gear_is_as_cartridges_expect_it() {
+    let install = "#!/bin/bash\ncat conf/.web.conf; echo; [ -w locked.conf ] && echo 'locked.conf is ours'\nprintf 'no end of line'\n";
+    let app = app(
+        HTTP,
+        &[
+            ("web/bin/setup", SETUP),
+            ("web/bin/install", install),
+            ("web/bin/control", BUILD),
+            ("web/env/X.erb", "from <%= 'a' + \" #{'template'}\" %>"),
+            ("web/env/OPENSHIFT_APP_NAME", "stolen"),
+            ("web/env/MINE", "the cartridge's"),
+            (
+                "web/metadata/managed_files.yml",
+                "locked_files: [locked.conf, made/, ~/.webrc, ../out, ~/.ssh/x]\nprocessed_templates: ['**/*.erb']\ndependency_dirs: [vendor]\n",
+            ),
+            (".openshift/markers/use_npm", ""),
+            (".openshift/markers/force_clean_build", ""),
+            (".openshift/action_hooks/pre_build", "#!/bin/bash\necho never\n"),
+            (".openshift/action_hooks/pre_build_web", "echo \"sourced before $verb of $name\""),
+            (".openshift/action_hooks/build", "#!/bin/bash\necho \"hook at $PWD\"\n"),
+        ],
+    );
+    executable(&app.path().join(".openshift/action_hooks/build"));
+    write(
+        app.path(),
+        &[("till.toml", "[cartridge]\ncartridges = [\"./web\"]\n[env]\nMINE = \"the user's\"\nTOLD = \"kept\"\n")],
+    );
+    let said = said(&app, "gear-expects");
+    for part in [
+        "setup --version 1.0 at /var/lib/openshift/gear/web as gear",
+        "X is rendered",
+        "chown knows the gear",
+        "it is set up",
+        "a daemon keeps the output",
+        "/var/lib/openshift/gear/web/conf",
+        "locked.conf is ours",
+        "no end of line",
+        "../out leads out of the gear",
+        "~/.ssh/x is not its own",
+        "this is before",
+        ".openshift/action_hooks/pre_build is not executable",
+        "sourced before build of web",
+        "locked.conf is locked",
+        "the home is locked",
+        "the manifest is locked",
+        "data and repo are ours",
+        "/var/lib/openshift/gear/app-root/runtime/dependencies/web/vendor",
+        "    lines",
+        "TOLD=the broker MINE=the cartridge's HOME=/var/lib/openshift/gear IP=0.0.0.0 128",
+        "marked for WEB OPENSHIFT_WEB_PORT",
+        "    clean",
+        "hook at /var/lib/openshift/gear\n",
+        "by-id",
+    ] {
+        assert!(said.contains(part), "no {part} in {said}");
+    }
+    for part in ["secret=x", "never", "CLIENT_RESULT", "ENV_VAR_ADD"] {
+        assert!(!said.contains(part), "{part} in {said}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_cartridge_is_said() {
+    base("gear");
+    let control = |line: &str| format!("#!/bin/bash\ncase \"$1\" in {line} ;; esac\n");
+    let web = |files: &[(&str, &str)]| app("", files);
+    let windows =
+        source(&[("metadata/manifest.yml", WEB), ("bin/control", CONTROL), ("bin/setup", "#!/bin/bash\r\nexit 0\r\n")]);
+    let far = web(&[("till.toml", &format!("[cartridge]\ncartridges = [\"{}\"]\n", windows.path().display()))]);
+    let hook = web(&[(".openshift/action_hooks/build", "#!/bin/bash\necho this is wrong\nexit 7\n")]);
+    executable(&hook.path().join(".openshift/action_hooks/build"));
+    for (app, parts) in [
+        (
+            web(&[("web/env/A.erb", "<%= ENV['NOWHERE'] + 'x' %>")]),
+            vec!["the template web/env/A.erb of the cartridge web cannot be rendered", "undefined method", "A.erb:1"],
+        ),
+        (
+            web(&[
+                ("web/conf/a.erb", "x\n<% raise 'no way' %>"),
+                ("web/metadata/managed_files.yml", "processed_templates: ['conf/*']\n"),
+            ]),
+            vec!["the template web/conf/a.erb of the cartridge web cannot be rendered", "a.erb:2", "no way"],
+        ),
+        (web(&[("web/env/A.erb", "<% if %>")]), vec!["the template web/env/A.erb", "syntax error"]),
+        (
+            web(&[("web/bin/setup", "#!/usr/bin/ruby193\n")]),
+            vec!["bin/setup of the cartridge web needs the interpreter `/usr/bin/ruby193`, which is not in the base"],
+        ),
+        (
+            web(&[("web/bin/install", "#!/usr/bin/env python2.6\n")]),
+            vec!["bin/install of the cartridge web needs the interpreter `python2.6`"],
+        ),
+        (far, vec!["bin/setup of the cartridge web has the line ends of Windows (CRLF)"]),
+        (
+            web(&[("web/bin/setup", "#!/bin/bash\necho oh; exit 3\n")]),
+            vec!["oh", "bin/setup of the cartridge web failed (exit code 3)"],
+        ),
+        (
+            web(&[("web/bin/setup", "#!/bin/bash\nmkdir ~/data\n")]),
+            vec!["the cartridge web created the following directories in the gear home directory: data"],
+        ),
+        (
+            web(&[("web/bin/control", &control("build) echo does not compile; exit 4"))]),
+            vec![
+                "does not compile",
+                "Failed to execute: 'control build' for /var/lib/openshift/gear/web (exit code 4)",
+            ],
+        ),
+        (
+            web(&[("web/bin/control", "#!/opt/ruby\n")]),
+            vec!["bin/control of the cartridge web needs the interpreter `/opt/ruby`"],
+        ),
+        (hook, vec!["this is wrong", "the action hook build failed (exit code 7)"]),
+    ] {
+        prepare(app.path(), "gear", "gear-wrong").failed(3, &parts);
+    }
+}
+
+#[test]
+fn a_web_framework_that_ends_ends_the_instance() {
+    let app = app(HTTP, &[]);
+    said(&app, "gear-dies");
+    let served = Served::new(&["gear-dies", "--env", "DIES=3", "--env", "OPENSHIFT_SECRET_TOKEN=mine"]);
+    let env = served.get("/env.txt");
+    assert!(env.contains("\nOPENSHIFT_SECRET_TOKEN=mine\n"), "{env}");
+    until("it has ended", || !is_running(served.id()));
+    // The second is said when its cartridge has not been asked three times since.
+    let said = ["the web framework has stopped", "nothing runs any more"];
+    let log = till(&["logs", served.id()]).ok().out;
+    assert!(said.iter().any(|part| log.contains(part)), "{log}");
+}
+
+#[test]
+fn a_gear_whose_cartridge_does_not_start_does_not_run() {
+    let app = app(HTTP, &[("web/bin/control", "#!/bin/bash\n[ \"$1\" != start ] || { echo no luck; exit 9; }\n")]);
+    said(&app, "gear-unlucky");
+    let parts = ["no luck", "Failed to execute: 'control start'", "(exit code 9)", "the web framework did not start"];
+    till(&["run", "gear-unlucky"]).failed(3, &parts);
+}
+
+#[test]
+fn the_first_start_comes_before_post_install() {
+    let install = "#!/bin/bash\npgrep -f http.server >/dev/null && echo \"$1 $2 after the start\"\ntouch \"$OPENSHIFT_DATA_DIR/made\"\n";
+    let app = app(HTTP, &[("web/bin/post_install", install)]);
+    let said = said(&app, "gear-post-install");
+    assert!(said.contains("--version 1.0 after the start") && said.contains("web is stopped"), "{said}");
+}
