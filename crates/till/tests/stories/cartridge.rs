@@ -118,6 +118,10 @@ fn cartridges_of_the_source_serve_and_stop_in_order() {
 fn a_cartridge_of_the_base_starts_what_the_app_says() {
     base("gear");
     built(&repository().join("examples/apps/gear-diy"), &["--name", "gear-diy"]);
+    // Whether a build before has left something or not, the same comes of the same.
+    let example = repository().join("examples/apps/gear-diy");
+    let artifact = || built(&example, &["--name", "gear-diy", "--afresh"])["artifact"].clone();
+    assert_eq!(artifact(), artifact());
     let served = Served::new(&["gear-diy"]);
     let page = served.get("/");
     assert!(page.contains("Made by oneself") && page.contains("Built of source of"), "{page}");

@@ -387,19 +387,26 @@ build_verb() {
 
 # dependencies kept|fresh: what the builds before have left, or nothing.
 build_dependencies() {
-    local kind cart
+    local kind cart from=$cache
     if [ "$1" = fresh ]; then
         for kind in dependencies build-dependencies; do
             find "$runtime/$kind" -mindepth 1 -delete
         done
         for cart in "${carts[@]}"; do dependency_dirs "$cart"; done
-    elif [ "$(cat "$cache/stamp" 2>/dev/null)" = "$(<"$plan/stamp")" ]; then
-        # Of the same cartridges; of others it would be of no use.
-        for kind in dependencies build-dependencies; do
-            find "$runtime/$kind" -mindepth 1 -delete
-            cp -a "$cache/$kind/." "$runtime/$kind/" || fail "cannot take the $kind of the build before"
-        done
+        return
     fi
+    # What was kept is of the same cartridges, or of no use. Either way they are put there anew, so that the first build
+    # leaves the same layer as the next one.
+    if [ "$(cat "$cache/stamp" 2>/dev/null)" != "$(<"$plan/stamp")" ]; then
+        from=$scratch/installed
+        rm -rf "$from"
+        mkdir -p "$from"
+        for kind in dependencies build-dependencies; do cp -a "$runtime/$kind" "$from/"; done
+    fi
+    for kind in dependencies build-dependencies; do
+        find "$runtime/$kind" -mindepth 1 -delete
+        cp -a "$from/$kind/." "$runtime/$kind/" || fail "cannot take the $kind of the build before"
+    done
 }
 
 # deployment: what was built is the one deployment of this gear, and is kept for the next build.
