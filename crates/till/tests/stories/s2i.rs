@@ -104,10 +104,11 @@ fn an_imported_builder_builds_and_what_it_saved_comes_back() {
     assert!(!listing.iter().any(|line| line.contains("plans.txt") || line.contains("README.md")), "{listing:#?}");
     assert!(listing.iter().any(|line| line.ends_with("tmp/.s2i/image_metadata.json")), "{listing:#?}");
     // The pages that have not changed are not rendered again.
-    write(app.path(), &[("pages/more.txt", "More.\n")]);
+    let more = unique(3);
+    write(app.path(), &[("pages/more.txt", &more)]);
     let said = build(&[]).err;
     assert!(said.contains("1 rendered, 2 kept") && said.contains("save-artifacts"), "{said}");
-    assert!(Served::new(&[name]).get("/more").contains("<p>More.</p>"));
+    assert!(Served::new(&[name]).get("/more").contains(&format!("<p>{more}</p>")));
     assert!(build(&[]).out.contains("already prepared"));
     let usage = till(&["base", "usage", builder()]).ok().out;
     assert!(usage.starts_with("This is an S2I builder image"), "{usage}");
