@@ -130,6 +130,9 @@ fn leftovers() -> Vec<String> {
         "/var/log/alternatives.log",
         "/var/log/bootstrap.log",
         "/var/log/fontconfig.log",
+        // A name of one machine: whatever starts as one makes its own (machine-id(5)).
+        "/etc/machine-id",
+        "/var/lib/dbus/machine-id",
         "/var/cache/ldconfig/aux-cache",
         "/var/cache/debconf/*-old",
         "/var/lib/dpkg/*-old",

@@ -17,7 +17,9 @@ impl Mill<'_> {
         let program = |name| Program { name, search, dir: &step.dir, user: &step.user };
         let mut found = instance.unstartable(&program(name)).await.ok()?;
         let is_shell = SHELLS.contains(&name.rsplit('/').next().unwrap_or(name));
-        if let (None, true, [_, _, _, called, ..]) = (&found, is_shell, step.argv.as_slice()) {
+        if let (None, true, [_, flag, _, called, ..]) = (&found, is_shell, step.argv.as_slice())
+            && flag == "-c"
+        {
             found = instance.unstartable(&program(called)).await.ok()?;
             // A shell takes it for a script of its own.
             found = found.filter(|found| found.why != Obstacle::Format);
