@@ -119,3 +119,35 @@ pub enum Need {
     /// [`Known::previous`].
     Previous,
 }
+
+/// Is the address of [`Need::Code`] one of this machine?
+pub fn is_local(address: &str) -> bool {
+    address.starts_with(['/', '.']) || address.starts_with("file:")
+}
+
+/// An address of [`Need::Code`] as it may stand in a plan, in which no path of this machine is: of such a one the last part.
+pub fn shown(address: &str) -> String {
+    if !is_local(address) {
+        return address.to_owned();
+    }
+    let path = address.split('#').next().unwrap_or(address).trim_end_matches('/');
+    path.rsplit('/').next().unwrap_or(path).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn no_path_of_this_machine_stands_in_a_plan() {
+        for (address, told) in [
+            ("https://h/x.git#v1", "https://h/x.git#v1"),
+            ("git@h:x", "git@h:x"),
+            ("/home/me/pack/", "pack"),
+            ("./pack", "pack"),
+            ("file:///srv/pack.git#v1", "pack.git"),
+        ] {
+            assert_eq!(shown(address), told, "{address}");
+        }
+    }
+}

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use till_core::id::PreparationId;
-use till_core::known::{Known, KnownCode, KnownImage, KnownRemote, Need, Previous};
+use till_core::known::{self, Known, KnownCode, KnownImage, KnownRemote, Need, Previous};
 use till_core::model::base_lock::LockedRemote;
 use till_core::model::{AppName, BaseLock, BaseRef, ImageName, SourceView};
 use till_core::packages::Resolved;
@@ -144,7 +144,7 @@ impl<'a> World<'a> {
 
     /// Code of others as it is today, which is then in the store.
     async fn code(&self, address: &str, texts: &[String]) -> Result<KnownCode, Failure> {
-        let local = address.starts_with(['/', '.']) || address.starts_with("file:");
+        let local = known::is_local(address);
         let settings = &self.engine.settings;
         let of_operator = settings.buildpacks.values().chain(settings.cartridges.values()).chain(self.trusted);
         if local && self.reach == Reach::World && !of_operator.into_iter().any(|trusted| trusted == address) {

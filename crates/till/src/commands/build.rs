@@ -23,7 +23,7 @@ async fn wish(engine: &Engine, build: &Build) -> Result<Wish, Failure> {
         default_name: default_name(&build.source),
         env: variables(&build.env),
         choice: Choice { file: build.file.clone(), target: build.target.clone(), args: arguments(&build.build_arg)? },
-        buildpacks: build.buildpack.clone(),
+        buildpacks: build.buildpack.iter().map(|named| place(named)).collect(),
         // Who builds a directory of this machine wrote what is in it, or answers for it.
         reach: if Path::new(&build.source).exists() { Reach::Machine } else { Reach::World },
         secrets: secrets(&build.secret)?,
@@ -40,6 +40,23 @@ pub(super) async fn source(
     let staging = engine.data.join("staging");
     std::fs::create_dir_all(&staging).map_err(|error| Failure::house("cannot make the staging directory", error))?;
     Ok(till_ground::source::open(source, rev, &staging).await?.into())
+}
+
+/// A directory or archive of this machine, wherever the command was started.
+fn place(named: &str) -> String {
+    let (path, revision) = named.split_once('#').unwrap_or((named, ""));
+    // A name of the settings may have a `/` in it.
+    let is_path = path.starts_with(['.', '/']);
+    match Path::new(path)
+        .canonicalize()
+        .ok()
+        .filter(|_| is_path)
+        .and_then(|path| path.into_os_string().into_string().ok())
+    {
+        Some(path) if revision.is_empty() => path,
+        Some(path) => format!("{path}#{revision}"),
+        None => named.to_owned(),
+    }
 }
 
 /// Values for ARGs; one without a value is this command's own variable of that name.

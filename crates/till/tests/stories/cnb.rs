@@ -160,6 +160,34 @@ fn what_buildpacks_refuse_or_break_is_told() {
 }
 
 #[test]
+fn a_builder_whose_directories_are_roots_will_do_and_a_buildpack_of_who_builds_too() {
+    builder();
+    let folder = source(&[
+        (
+            "base.toml",
+            "name = \"cnb-roots\"\ndescription = \"d\"\nowner = \"o\"\n[recipe]\nkind = \"dockerfile\"\n\
+             [contract]\nkind = \"cnb\"\nrun_image = \"python\"\n",
+        ),
+        ("Dockerfile", "FROM buildpacks\nUSER root\nRUN chown -R 0:0 /workspace /layers\nUSER 1000:1000\n"),
+    ]);
+    till(&["base", "build", folder.path().to_str().unwrap()]).ok();
+    let launch = "[[processes]]\\ntype = \"hello\"\\ncommand = [\"cat\", \"made\"]\\ndefault = true\\n";
+    let app = with_buildpack("exit 0", &format!("id -u > made; printf '{launch}' > $CNB_LAYERS_DIR/launch.toml"));
+    std::fs::remove_file(app.path().join("till.toml")).unwrap();
+    let pack = app.path().join("pack");
+    let path = app.path().to_str().unwrap();
+    let arguments =
+        ["build", path, "--base", "cnb-roots", "--buildpack", pack.to_str().unwrap(), "--name", "cnb-roots"];
+    till(&arguments).ok();
+    let served = Served::new(&["cnb-roots"]);
+    until("it has said who made it", || till(&["logs", served.id()]).out.contains("1000"));
+    // The same, named from where the command runs.
+    let mut command = command(&shared_data(), &["build", ".", "--base", "cnb-roots", "--buildpack", "./pack"]);
+    let again = command.args(["--name", "cnb-roots", "--json"]).current_dir(app.path()).output().unwrap();
+    assert_eq!(Called::of(again).ok().json()["app"], "cnb-roots");
+}
+
+#[test]
 fn a_bad_project_or_buildpack_is_the_sources_doing() {
     builder();
     for (files, said) in [

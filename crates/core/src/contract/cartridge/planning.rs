@@ -201,7 +201,7 @@ impl Planner<'_> {
             }
             Origin::Code { address, digest, manifest } => {
                 let archive = RemoteFile {
-                    url: address.clone(),
+                    url: crate::known::shown(address),
                     digest: digest.clone(),
                     name: "cartridge.tar".to_owned(),
                     time: None,

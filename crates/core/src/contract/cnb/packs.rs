@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::builder::Member;
 use super::project::{Entry, Script};
 use crate::contract::{PlanError, Request};
-use crate::known::{KnownCode, Need};
+use crate::known::{self, KnownCode, Need};
 use crate::model::app;
 use crate::plan::{Deed, Injection, Landing, NamedFile, Place, RemoteFile, Selection, TextFile};
 use crate::words::{explain_toml, list, nearest};
@@ -152,7 +152,7 @@ fn from_source(named: &Named, path: &str, request: &Request<'_>) -> Result<Pack,
 fn fetched(named: &Named, address: &str, code: &KnownCode) -> Result<Pack, PlanError> {
     let (member, place) = described(named, code.view.texts.get(FILE).map(String::as_str))?;
     let archive = RemoteFile {
-        url: address.to_owned(),
+        url: known::shown(address),
         digest: code.digest.clone(),
         name: "buildpack.tar".to_owned(),
         time: None,

@@ -17,7 +17,7 @@ use super::slugignore;
 use super::spec::HerokuSpec;
 use crate::contract::procfile::{self, Procfile};
 use crate::contract::{PlanError, Request};
-use crate::known::Need;
+use crate::known::{self, Need};
 use crate::model::SourceView;
 use crate::model::app::Command;
 use crate::model::source::{FileKind, SourceFile, resolve_link};
@@ -208,7 +208,7 @@ impl Planner<'_> {
         };
         pack.check(code.view.files.iter().map(|file| file.path.as_str()))?;
         let name = "buildpack.tar".to_owned();
-        let file = RemoteFile { url: address.to_owned(), digest: code.digest.clone(), name, time: None };
+        let file = RemoteFile { url: known::shown(address), digest: code.digest.clone(), name, time: None };
         Ok(Some(Deed::Inject(Injection {
             what: Selection::Remote(file),
             place: Place::Copy(Landing { path, directory: true, mode: None, unpack: true }),
