@@ -143,6 +143,30 @@ impl SourceView {
     }
 }
 
+/// As many symlinks as are followed from one name.
+const MAX_LINKS: usize = 8;
+
+impl SourceView {
+    /// The file that a name means when symlinks are followed: the first of them whose text is not known yet, or the end.
+    pub fn followed(&self, name: &str) -> Option<&SourceFile> {
+        let mut file = self.file(name)?;
+        for _ in 0..MAX_LINKS {
+            let target = match (file.kind, self.texts.get(&file.path)) {
+                (FileKind::Symlink, Some(target)) => target,
+                _ => return Some(file),
+            };
+            file = self.file(&resolve_link(&file.path, target)?)?;
+        }
+        None
+    }
+
+    /// The text of the file that a name means.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        let file = self.followed(name).filter(|file| file.kind != FileKind::Symlink)?;
+        self.texts.get(&file.path).map(String::as_str)
+    }
+}
+
 /// Where a relative symlink at `path` with this target ends, if it stays inside the source.
 pub fn resolve_link(path: &str, target: &str) -> Option<String> {
     if target.starts_with('/') {
@@ -178,5 +202,27 @@ mod tests {
         ] {
             assert_eq!(resolve_link(path, target).as_deref(), end, "{path} -> {target}");
         }
+    }
+
+    #[test]
+    fn a_name_means_what_its_links_lead_to() {
+        let file = |path: &str, kind| SourceFile { path: path.to_owned(), kind, content: String::new() };
+        let files = vec![
+            file("Procfile", FileKind::Symlink),
+            file("deploy/a", FileKind::Symlink),
+            file("deploy/b", FileKind::File),
+            file("loop", FileKind::Symlink),
+            file("out", FileKind::Symlink),
+        ];
+        let mut view = SourceView { files, ..SourceView::default() };
+        assert_eq!(view.followed("Procfile").unwrap().path, "Procfile", "where it leads is not known yet");
+        for (path, text) in
+            [("Procfile", "deploy/a"), ("deploy/a", "b"), ("deploy/b", "web: x"), ("loop", "loop"), ("out", "../x")]
+        {
+            view.texts.insert(path.to_owned(), text.to_owned());
+        }
+        assert_eq!(view.followed("Procfile").unwrap().path, "deploy/b");
+        assert_eq!(view.text("Procfile"), Some("web: x"));
+        assert_eq!((view.text("loop"), view.text("out"), view.text("none")), (None, None, None));
     }
 }

@@ -147,7 +147,8 @@ set_env_var Y "$(printf 'two\nlines')" env/
 touch "${OPENSHIFT_WEB_DIR}locked.conf"
 chown "$OPENSHIFT_APP_UUID.$OPENSHIFT_APP_UUID" locked.conf && echo "chown knows the gear"
 client_result "it is set up"
-add_domain_env_var TOLD "the broker"
+add_domain_env_var "TOLD=the servant"
+add_domain_env_var "TOLD=the broker"
 echo "CART_DATA: secret=x"
 echo "a daemon keeps the output"; sleep 600 &
 "#;
@@ -162,6 +163,7 @@ case "$1" in
         [ -w "$OPENSHIFT_DATA_DIR" ] && [ -w "$OPENSHIFT_REPO_DIR" ] && [ -L ~/app-root/repo ] && echo "data and repo are ours"
         readlink ~/web/vendor
         echo "$Y" | tail -n 1
+        [ "$user $home $file $verb" = "u h f v" ] && echo "the user and her home"
         echo "TOLD=$TOLD MINE=$MINE HOME=$HOME IP=$OPENSHIFT_WEB_IP ${#OPENSHIFT_SECRET_TOKEN}"
         source "$OPENSHIFT_CARTRIDGE_SDK_BASH"
         marker_present use_npm && echo "marked for $(primary_cartridge_short_name) $(primary_cartridge_private_port_name)"
@@ -193,14 +195,17 @@ fn a_gear_is_as_cartridges_expect_it() {
             (".openshift/markers/use_npm", ""),
             (".openshift/markers/force_clean_build", ""),
             (".openshift/action_hooks/pre_build", "#!/bin/bash\necho never\n"),
-            (".openshift/action_hooks/pre_build_web", "echo \"sourced before $verb of $name\""),
+            (".openshift/action_hooks/pre_build_web", "echo sourced before build of web"),
             (".openshift/action_hooks/build", "#!/bin/bash\necho \"hook at $PWD\"\n"),
         ],
     );
     executable(&app.path().join(".openshift/action_hooks/build"));
     write(
         app.path(),
-        &[("till.toml", "[cartridge]\ncartridges = [\"./web\"]\n[env]\nMINE = \"the user's\"\nTOLD = \"kept\"\n")],
+        &[(
+            "till.toml",
+            "[cartridge]\ncartridges = [\"./web\"]\n[env]\nMINE = \"the user's\"\nuser = \"u\"\nhome = \"h\"\nfile = \"f\"\nverb = \"v\"\nTOLD = \"kept\"\n",
+        )],
     );
     let said = said(&app, "gear-expects");
     for part in [
@@ -223,8 +228,9 @@ fn a_gear_is_as_cartridges_expect_it() {
         "data and repo are ours",
         "/var/lib/openshift/gear/app-root/runtime/dependencies/web/vendor",
         "    lines",
-        "TOLD=the broker MINE=the cartridge's HOME=/var/lib/openshift/gear IP=0.0.0.0 128",
-        "marked for WEB OPENSHIFT_WEB_PORT",
+        "TOLD=the broker MINE=the user's HOME=/var/lib/openshift/gear IP=0.0.0.0 128",
+        "marked for WEB PORT",
+        "the user and her home",
         "    clean",
         "hook at /var/lib/openshift/gear\n",
         "by-id",
@@ -321,4 +327,54 @@ fn the_first_start_comes_before_post_install() {
     let app = app(HTTP, &[("web/bin/post_install", install)]);
     let said = said(&app, "gear-post-install");
     assert!(said.contains("--version 1.0 after the start") && said.contains("web is stopped"), "{said}");
+}
+
+/// What the functions of the SDK say, in the order of arguments in which cartridges call them; as strictly as some do.
+#[test]
+fn the_sdk_answers_as_cartridges_ask() {
+    let sdk = repository().join("crates/core/src/contract/cartridge/scripts/sdk");
+    let folder = source(&[
+        (
+            "metadata/manifest.yml",
+            "Cartridge-Short-Name: Web\nEndpoints:\n  - Private-IP-Name: IP\n    Private-Port-Name: 'PORT'\n",
+        ),
+        ("env/OPENSHIFT_WEB_IDENT", "acme:web:1.2:0.0.7"),
+        ("pid", "1\n"),
+    ]);
+    for (asked, answer) in [
+        ("add_domain_env_var FOO=bar", "ENV_VAR_ADD: FOO=bar"),
+        ("client_result $'two\\nlines'", "CLIENT_RESULT: two\nCLIENT_RESULT: lines"),
+        ("client_out KIND text", "KIND: text"),
+        ("primary_cartridge_name", "acme-web-1.2"),
+        ("echo OPENSHIFT_$(primary_cartridge_short_name)_$(primary_cartridge_private_ip_name)", "OPENSHIFT_WEB_IP"),
+        ("primary_cartridge_private_port_name", "PORT"),
+        ("path_append /a:/b /c", "/a:/b:/c"),
+        ("path_append /a:/b /a", "/b:/a"),
+        ("path_prepend /a:/b /c:/b", "/c:/b:/a"),
+        ("path_append '' /c", "/c"),
+        ("path_remove /a:/b:/a /a", "/b"),
+        ("version_comp 1.2 1.2.0 && echo equal", "equal"),
+        ("version_comp 1.10 1.9 || echo $?", "1"),
+        ("version_comp 1.9 1.10 || echo $?", "2"),
+        ("version_lt 1.9 1.10 && ! version_gt 1.9 1.10 && echo less", "less"),
+        ("version_in_range 1.5 1.5 2 && ! version_in_range 2.1 1.5 2 && echo within", "within"),
+        ("x=$(pad_string abc 8 d-f); echo ${#x} ${x:0:3}; pad_string abcdef 3", "8 abc\nabcdef"),
+        ("x=$(generate_username joe 8); echo ${#x} ${x:0:3}", "8 joe"),
+        ("x=$(generate_username); echo ${#x} ${x:0:5}", "12 admin"),
+        ("x=$(generate_password 20 a-c); echo ${#x} ${x//[abc]/}", "20"),
+        ("x=$(random_string 5 ab '^a'); echo ${#x} ${x:0:1}", "5 b"),
+        ("process_running no-such-program pid && echo by its number", "by its number"),
+        ("process_running no-such-program none || echo it does not", "it does not"),
+        ("sleep 60 & kill $!; wait_for_stop $!; echo on", "on"),
+        ("touch there; wait_for_pid_file there; echo on", "on"),
+        ("shutdown_httpd_graceful 999999999", "CLIENT_MESSAGE: Warning: HTTPD (999999999) not running. Skipping stop."),
+        ("shutdown_httpd_graceful_pidfile none", "CLIENT_MESSAGE: Warning: HTTPD () not running. Skipping stop."),
+    ] {
+        let script = format!("source {}\n{asked}\n", sdk.display());
+        let mut command = std::process::Command::new("bash");
+        command.args(["-euo", "pipefail", "-c", &script]).current_dir(folder.path());
+        command.env("OPENSHIFT_PRIMARY_CARTRIDGE_DIR", folder.path());
+        let called = Called::of(command.output().unwrap()).ok();
+        assert_eq!(called.out.trim_end(), answer, "{asked}: {}", called.err);
+    }
 }

@@ -21,7 +21,7 @@ pub(super) fn reads(spec: &CommandSpec, source: &SourceView) -> Vec<String> {
     let processes = spec.process.iter().filter_map(|process| process.when.as_ref());
     let mut names: BTreeSet<String> = steps.chain(processes).flat_map(|when| when_reads(when, source)).collect();
     for name in [procfile::FILE, app::FILE] {
-        names.extend(source.file(name).map(|file| file.path.clone()));
+        names.extend(source.followed(name).map(|file| file.path.clone()));
     }
     let links = source.files.iter().filter(|file| file.kind == FileKind::Symlink);
     names.extend(links.map(|file| file.path.clone()));
@@ -109,7 +109,7 @@ impl<'a> Planner<'a> {
             let value = given.get(name).unwrap_or(&parameter.default).clone();
             (format!("param.{name}"), value)
         };
-        let text = request.source.texts.get(procfile::FILE);
+        let text = request.source.text(procfile::FILE);
         let procfile = text.map(|text| procfile::parse(text)).transpose()?.unwrap_or_default();
         Ok(Self { spec, request, parameters: spec.parameter.iter().map(value).collect(), procfile })
     }

@@ -51,6 +51,7 @@ enum Scalar {
 struct Setting {
     env: BTreeMap<String, Variable>,
     scripts: BTreeMap<String, String>,
+    buildpacks: Vec<serde_json::Value>,
 }
 
 /// How the app is tested.
@@ -106,6 +107,11 @@ impl AppJson {
             }
             _ => None,
         })
+    }
+
+    /// Does it want other buildpacks for its tests?
+    pub(super) fn tests_with_other_buildpacks(&self) -> bool {
+        self.environments.get("test").is_some_and(|setting| !setting.buildpacks.is_empty())
     }
 
     /// How the app is tested, if it says anything of it.

@@ -1,9 +1,9 @@
 //! What the buildpacks left says how the app is started: the Procfile as it is now, over what the last buildpack's `bin/release`
 //! says; till.toml over both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::planning::{PROCFILE, RELEASE, argv};
+use super::planning::{PORT, PROCFILE, RELEASE, argv};
 use super::release::Release;
 use crate::contract::{Collected, Conclusion, PlanError, conclude as shared, procfile};
 use crate::model::app::Command;
@@ -26,11 +26,27 @@ pub(super) fn conclude(plan: &Plan, collected: &Collected) -> Result<Conclusion,
     for (name, value) in release.variables() {
         // What an app or a user sets wins; what the image has does not.
         let unset = launch.env.get(name).is_none_or(|old| of_image.get(name) == Some(old));
-        if unset && name != "HOME" {
+        // Where an app lies and listens is the platform's to say.
+        if unset && !["HOME", PORT].contains(&name) {
             launch.env.insert(name.to_owned(), value.to_owned());
         }
     }
-    shared::conclude(&Plan { launch, ..plan.clone() }, collected)
+    let said = procfile.processes.keys().chain(plan.launch.processes.keys()).map(String::as_str);
+    let services = services(said, &launch.processes.keys().map(String::as_str).collect::<Vec<_>>());
+    let mut concluded = shared::conclude(&Plan { launch, ..plan.clone() }, collected)?;
+    concluded.launch.services = services;
+    Ok(concluded)
+}
+
+/// The process types that run as long as the app does: those that Procfile and till.toml say, and `web`. Of a buildpack's
+/// defaults many are commands that end (`rake`) or wait for a person (`console`); they count where nobody says more.
+fn services<'a>(said: impl Iterator<Item = &'a str>, all: &[&'a str]) -> Vec<String> {
+    let web = all.iter().copied().filter(|name| *name == "web");
+    let mut services: BTreeSet<&str> = said.chain(web).filter(|name| *name != shared::RELEASE).collect();
+    if services.is_empty() {
+        services.extend(all.iter().filter(|name| !["console", "rake", shared::RELEASE].contains(name)));
+    }
+    services.into_iter().map(str::to_owned).collect()
 }
 
 /// What the buildpacks' scripts had from the image: config vars are not among it.

@@ -78,7 +78,7 @@ pub(super) fn chosen(
         ),
         (URL, Who::Source, env.get(URL).cloned().into_iter().collect()),
         ("app.json", Who::Source, app_json.buildpacks.iter().flatten().map(|pack| pack.address().to_owned()).collect()),
-        (FILE, Who::Source, listed(request.source.texts.get(FILE).map_or("", String::as_str))),
+        (FILE, Who::Source, listed(request.source.text(FILE).unwrap_or_default())),
     ];
     let filled = |entries: Vec<String>| -> Vec<String> {
         entries.into_iter().map(|entry| entry.trim().to_owned()).filter(|entry| !entry.is_empty()).collect()

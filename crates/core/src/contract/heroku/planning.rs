@@ -42,14 +42,14 @@ pub(super) const PROCFILE: &str = "/app/Procfile";
 const START: &str = "/app/.till/start";
 
 /// Says to a process where to listen.
-const PORT: &str = "PORT";
+pub(super) const PORT: &str = "PORT";
 
 /// What is found when the base's image does not say otherwise.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 pub(super) fn reads(source: &SourceView) -> Vec<String> {
     let names = [procfile::FILE, app_json::FILE, packs::FILE, slugignore::FILE];
-    let named = names.into_iter().filter(|name| source.file(name).is_some()).map(str::to_owned);
+    let named = names.into_iter().filter_map(|name| source.followed(name)).map(|file| file.path.clone());
     named.chain(links(source).map(|link| link.path.clone())).collect()
 }
 
@@ -82,7 +82,7 @@ pub(super) fn plan(spec: &HerokuSpec, request: &Request<'_>) -> Result<Decision,
         return Err(PlanError::Empty);
     }
     check_links(request.source)?;
-    let text = |name: &str| request.source.texts.get(name).map(String::as_str);
+    let text = |name: &str| request.source.text(name);
     let app_json = text(app_json::FILE).map(AppJson::parse).transpose()?.unwrap_or_default();
     let procfile = text(procfile::FILE).map(procfile::parse).transpose()?.unwrap_or_default();
     let mut vars = app_json.env();
@@ -127,7 +127,7 @@ struct Planner<'a> {
 impl Planner<'_> {
     fn plan(&self) -> Result<Plan, PlanError> {
         let source = self.request.source;
-        let (files, pruned) = slugignore::prune(&source.files, source.texts.get(slugignore::FILE).map(String::as_str))?;
+        let (files, pruned) = slugignore::prune(&source.files, source.text(slugignore::FILE))?;
         let what = if pruned == 0 { Selection::Whole } else { Selection::Files(files) };
         let mut deeds = vec![self.inject(what, self.build_dir())];
         deeds.extend(self.buildpacks()?);
@@ -350,6 +350,7 @@ impl Planner<'_> {
             (name.clone(), vec![Candidate { built: Vec::new(), argv: argv(name, command) }])
         };
         let mut env = self.base_env();
+        env.remove(PORT);
         env.insert("HOME".to_owned(), APP.to_owned());
         // The platform says at which port an app listens, as on a dyno.
         env.extend(self.vars.clone().into_iter().filter(|(name, _)| name != PORT));
@@ -373,6 +374,10 @@ impl Planner<'_> {
         if let Some(stack) = self.app_json.stack.as_ref().filter(|stack| **stack != self.env()["STACK"]) {
             let ours = &self.env()["STACK"];
             warnings.push(format!("app.json asks for the stack `{stack}`; the buildpacks are told `{ours}`"));
+        }
+        if self.app_json.tests_with_other_buildpacks() {
+            let what = "app.json names buildpacks for the test (`environments.test.buildpacks`), which are not run: tests are run with the app's";
+            warnings.push(what.to_owned());
         }
         if self.vars.contains_key(PORT) {
             warnings

@@ -76,5 +76,9 @@ for ((tenths = 0; tenths < 50; tenths++)); do
     read -r -t 0.1 _ <&"$quiet"
 done
 stop KILL
-wait "${readers[@]}" 2> /dev/null
+# What was said last is shown; but who left its group and keeps the output is not waited for.
+for ((tenths = 0; tenths < 10; tenths++)); do
+    kill -0 "${readers[@]}" 2> /dev/null || break
+    read -r -t 0.1 _ <&"$quiet"
+done
 exit "${told:-$status}"

@@ -3,6 +3,18 @@
 
 runtime=$home/app-root/runtime
 cache=/var/cache/till-gear
+# Names of variables that scripts told the broker.
+added=$lib/added
+
+# gear_does COMMAND…: as the gear's user, without an environment of the app: in places where strangers may have laid links.
+gear_does() {
+    setpriv --reuid "$(id -u "$user")" --regid "$(id -g "$user")" --init-groups -- "$@"
+}
+
+# made DIR: a directory of the gear's, with those above it that are missing; ours where the gear has no say.
+made() {
+    gear_does mkdir -p -- "$1" 2>/dev/null || mkdir -p -- "$1"
+}
 
 # ---- The gear --------------------------------------------------------------------------------------------------------
 
@@ -106,15 +118,16 @@ broker() {
                 line=${name#*=}
                 name=${name%%=*}
                 [[ $name =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] || continue
-                [ ! -e "$home/.env/$name" ] || continue
+                # The gear's own stay; what came this way may come anew.
+                [ ! -e "$home/.env/$name" ] || [ -e "$added/$name" ] || continue
                 printf '%s' "$line" >"$home/.env/$name"
                 chown "root:$user" "$home/.env/$name"
                 chmod 0640 "$home/.env/$name"
-                mkdir -p "$scratch/added"
-                : >"$scratch/added/$name"
+                mkdir -p "$added"
+                : >"$added/$name"
                 ;;
             # Only what came this way goes this way.
-            APP_ENV_VAR_REMOVE*) [ ! -e "$scratch/added/$name" ] || rm -f "$home/.env/$name" ;;
+            APP_ENV_VAR_REMOVE*) [ ! -e "$added/$name" ] || rm -f "$home/.env/$name" "$added/$name" ;;
         esac
     done <"$scratch/broker"
     rm -f "$scratch/broker"
@@ -146,11 +159,12 @@ render() {
         cat "$said" >&2
         fail "the template ${file#"$home/"} of the cartridge $(about "$cart" name) cannot be rendered"
     fi
-    rm -f "$said" "$into"
-    cat "$scratch/rendered" >"$into"
-    chown "$user:$user" "$into"
-    chmod --reference="$file" "$into"
-    rm -f "$file" "$scratch/rendered"
+    rm -f "$said"
+    gear_does rm -f -- "$into" &&
+        gear_does tee -- "$into" <"$scratch/rendered" >/dev/null &&
+        gear_does chmod --reference="$file" -- "$into" &&
+        gear_does rm -f -- "$file" || fail "the template ${file#"$home/"} of the cartridge $(about "$cart" name) cannot be replaced"
+    rm -f "$scratch/rendered"
 }
 
 # expand CART PATTERN: the files that an entry of managed_files.yml means, in `expanded`; an entry without `*` stands for
@@ -206,7 +220,7 @@ unlock() {
     locked "$1"
     for file in "${lockable[@]}"; do
         if [ ! -e "$file" ] && [ ! -L "$file" ]; then
-            mkdir -p "$(dirname "$file")"
+            made "$(dirname "$file")"
             if [[ $file == */ ]]; then
                 install -d -m 0755 "$file"
             else
@@ -251,7 +265,8 @@ dependency_dirs() {
             else
                 link=$home/$cart/$link target=$runtime/$kind/$cart/$target
             fi
-            mkdir -p "$target" "$(dirname "$link")"
+            made "$target"
+            made "$(dirname "$link")"
             if [ -d "$link" ] && [ ! -L "$link" ]; then
                 cp -an "$link/." "$target/"
                 rm -rf "$link"
@@ -292,7 +307,7 @@ build_connect() {
     if [[ $type == ENV:* ]]; then
         dir=$home/.env/$(about "$from" short)
         install -d -o root -g "$user" -m 0750 "$dir"
-        while IFS= read -r name; do
+        while IFS= read -r name || [ -n "$name" ]; do
             code=${name#*=}
             name=${name%%=*}
             [[ $name =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] || continue
@@ -349,7 +364,8 @@ build_source() {
         template=$dir
         if [[ $name == *.git ]]; then
             command -v git >/dev/null || fail "the template is a git repository, and the base has no git"
-            git -c safe.directory='*' --git-dir="$dir" archive HEAD | tar -x -C "$runtime/repo" || fail "the template $name of the cartridge cannot be unpacked"
+            # The repository's configuration may name programs that git runs.
+            gear_does git -c safe.directory='*' --git-dir="$dir" archive HEAD | tar -x -C "$runtime/repo" || fail "the template $name of the cartridge cannot be unpacked"
         else
             cp -a "$dir/." "$runtime/repo/"
         fi

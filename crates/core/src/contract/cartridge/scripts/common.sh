@@ -23,6 +23,13 @@ about() {
     printf '%s' "$(<"$plan/carts/$1/$2")"
 }
 
+# What this process was started with. Its own variables may be called like the app's, so those are never variables here.
+declare -A given=()
+while IFS= read -r -d '' entry; do
+    given[${entry%%=*}]=${entry#*=}
+done </proc/self/environ
+unset entry
+
 # ---- Environment -----------------------------------------------------------------------------------------------------
 
 # Values by name, while an environment is put together.
@@ -50,7 +57,10 @@ read_vars() {
     done
 }
 
-# load_env CART [control]: exports what scripts of a cartridge find; later ones win.
+# Entries `NAME=VALUE` of an environment that is put together.
+vars=()
+
+# load_env CART [control]: puts together what scripts of a cartridge find, in `vars`; later ones win.
 load_env() {
     local cart name dir element own=() elements="" libraries=""
     value=() fixed=()
@@ -64,15 +74,16 @@ load_env() {
     if [ "${2-}" = control ]; then own=("$primary" "$1"); else own=("$1" "$primary"); fi
     for cart in "${own[@]}"; do read_vars "$home/$cart/env"; done
     # Variables of the user: files of the image, and what the instance was started with, which wins. Neither replaces the
-    # gear's, but for the secret token, and where the app is reached, which only who starts it knows.
-    for name in "${!value[@]}"; do fixed[$name]=1; done
+    # gear's own, but for the secret token, and where the app is reached, which only who starts it knows.
     for name in OPENSHIFT_SECRET_TOKEN OPENSHIFT_APP_DNS OPENSHIFT_GEAR_DNS; do
         unset "fixed[$name]"
-        [ -z "${!name-}" ] || value[$name]=${!name}
+        [ -z "${given[$name]-}" ] || value[$name]=${given[$name]}
     done
     for name in "$home"/.env/user_vars/*; do
         name=${name##*/}
-        [[ $name =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] && [ -n "${!name+set}" ] && fixed[$name]=1
+        [[ $name =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] && [ -z "${fixed[$name]-}" ] && [ -n "${given[$name]+set}" ] || continue
+        value[$name]=${given[$name]}
+        fixed[$name]=1
     done
     read_vars "$home/.env/user_vars"
     if [ -z "${value[OPENSHIFT_SECRET_TOKEN]-}" ]; then
@@ -97,20 +108,30 @@ load_env() {
     value[PATH]=${elements:+$elements:}${value[PATH]}
     libraries+=${value[OPENSHIFT_${short}_LD_LIBRARY_PATH_ELEMENT]-}
     libraries=${libraries%:}
-    libraries+=${libraries:+${LD_LIBRARY_PATH:+:}}${LD_LIBRARY_PATH-}
+    name=${given[LD_LIBRARY_PATH]-}
+    libraries+=${libraries:+${name:+:}}$name
     [ -z "$libraries" ] || value[LD_LIBRARY_PATH]=$libraries
-    for name in "${!value[@]}"; do export "$name=${value[$name]}"; done
-    export USER=$user LOGNAME=$user
+    value[USER]=$user value[LOGNAME]=$user
+    vars=()
+    for name in "${!given[@]}"; do
+        [ -n "${value[$name]+set}" ] || vars+=("$name=${given[$name]}")
+    done
+    for name in "${!value[@]}"; do vars+=("$name=${value[$name]}"); done
 }
 
-# While building there is one that is forgotten afterwards, lest an image hold a secret; an instance has its own.
+# While building there is one that is forgotten afterwards, lest an image hold a secret; an instance makes its own, and all
+# that run in it find the same.
 secret_token() {
-    if [ ! -s "$scratch/secret_token" ] && [ "$(id -u)" = 0 ]; then
+    local file=$scratch/secret_token
+    if [ ! -r "$file" ] && [ "$(id -u)" = 0 ]; then
         mkdir -p "$scratch"
-        random_letters 128 >"$scratch/secret_token"
-        chmod 0444 "$scratch/secret_token"
+        random_letters 128 >"$file"
+        chmod 0444 "$file"
+    elif [ ! -r "$file" ]; then
+        file=$home/app-root/runtime/.secret_token
+        [ -s "$file" ] || (umask 077 && random_letters 128 >"$file.$$" && mv -n "$file.$$" "$file" && rm -f "$file.$$")
     fi
-    [ ! -r "$scratch/secret_token" ] || cat "$scratch/secret_token"
+    cat "$file"
 }
 
 random_letters() {
@@ -121,12 +142,12 @@ random_letters() {
 
 # ---- Scripts ---------------------------------------------------------------------------------------------------------
 
-# as_user COMMAND…: becomes the gear's user, if it is not that already, and the command.
+# as_user COMMAND…: becomes the gear's user, if it is not that already, and the command, with the environment in `vars`.
 as_user() {
     if [ "$(id -u)" = 0 ]; then
-        exec setpriv --reuid "$(id -u "$user")" --regid "$(id -g "$user")" --init-groups -- "$@"
+        exec setpriv --reuid "$(id -u "$user")" --regid "$(id -g "$user")" --init-groups -- env -i -- "${vars[@]}" "$@"
     fi
-    exec "$@"
+    exec env -i -- "${vars[@]}" "$@"
 }
 
 # check_script FILE WHAT: can it be executed? The kernel's own answers name no cause.
@@ -142,7 +163,7 @@ check_script() {
     if [[ $interpreter == */env ]]; then
         rest=${rest#-S }
         interpreter=${rest%% *}
-        [[ $interpreter == -* || $interpreter == *=* ]] || command -v "$interpreter" >/dev/null || fail "$2 needs the interpreter \`$interpreter\`, which is not in the base: make a base upon it that has it"
+        [[ $interpreter == -* || $interpreter == *=* ]] || (PATH=${value[PATH]-$PATH} && command -v "$interpreter" >/dev/null) || fail "$2 needs the interpreter \`$interpreter\`, which is not in the base: make a base upon it that has it"
     elif [ ! -x "$interpreter" ]; then
         fail "$2 needs the interpreter \`$interpreter\`, which is not in the base: make a base upon it that has it"
     fi

@@ -24,6 +24,8 @@ run_start() {
 
 run_stop() {
     local cart code=0
+    # From now on nobody takes it for broken that nothing runs.
+    state stopped
     action_hook pre_stop || code=1
     # Whatever one of them says, the others are stopped.
     while IFS= read -r cart; do control "$cart" stop hooks || code=1; done < <(in_order | tac)
@@ -79,7 +81,8 @@ last_words() {
 }
 
 stopping() {
-    trap '' TERM INT
+    # Not ignored: who is started from here would ignore it, too.
+    trap : TERM INT
     echo "the gear is told to stop"
     run_stop
     last_words
@@ -88,19 +91,16 @@ stopping() {
 
 broken() {
     note "$1"
-    trap '' TERM INT
+    trap : TERM INT
     run_stop
     last_words
     exit 1
 }
 
 run_run() {
-    export OPENSHIFT_SECRET_TOKEN=${OPENSHIFT_SECRET_TOKEN-}
-    if [ -z "$OPENSHIFT_SECRET_TOKEN" ] && [ ! -e "$home/.env/user_vars/OPENSHIFT_SECRET_TOKEN" ]; then
-        OPENSHIFT_SECRET_TOKEN=$(random_letters 128)
-    fi
     trap stopping TERM INT
     follow past
+    control "$primary" update-configuration || broken "the web framework could not be configured"
     start_secondaries || broken "a cartridge did not start"
     state deploying
     control "$primary" deploy hooks || broken "the app could not be deployed"
@@ -122,7 +122,10 @@ watch() {
     local known="" bad=0 gone=0 count=0
     while :; do
         follow
-        if [ $((count % 5)) = 0 ]; then
+        # Who stops or restarts it inside knows why nothing runs.
+        if [ "$(<"$home/app-root/runtime/.state")" != started ]; then
+            bad=0 gone=0
+        elif [ $((count % 5)) = 0 ]; then
             # Apart, so that what is said when a signal comes is not lost with what the script says.
             control "$primary" status >/dev/null 2>&1 &
             if wait $!; then known=1 bad=0; else bad=$((bad + 1)); fi

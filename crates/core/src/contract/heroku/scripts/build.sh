@@ -40,6 +40,18 @@ check() { # INDEX SCRIPT
     fi
 }
 
+# Sources that many files, whatever they do to a shell, and then becomes a command. One that ends the shell is named.
+sourced='
+    __till_files=("${@:2:$1}") __till_command=("${@:$1 + 2}")
+    set --
+    trap '\''__till_status=$?; echo " !     $__till_file, which sets variables for later buildpacks, ended the shell (exit code $__till_status)" >&2'\'' EXIT
+    for __till_file in "${__till_files[@]}"; do
+        . "$__till_file"
+        set +eu
+    done
+    trap - EXIT
+    exec "${__till_command[@]}"
+'
 # Runs a script of a buildpack in the build directory; `exports` are files that are sourced before, in a shell of its own.
 exports=()
 call() { # INDEX SCRIPT ARGUMENT…
@@ -48,9 +60,7 @@ call() { # INDEX SCRIPT ARGUMENT…
     check "$index" "$script" || return 126
     (
         cd "$build_dir" || exit
-        # shellcheck disable=SC2016 # for the other shell
-        exec /bin/bash -c 'while [[ $1 != : ]]; do . "$1"; shift; done; shift; exec "$@"' bash \
-            "${exports[@]}" : "$(pack "$index")/bin/$script" "$@" < /dev/null
+        exec /bin/bash -c "$sourced" bash "${#exports[@]}" "${exports[@]}" "$(pack "$index")/bin/$script" "$@" < /dev/null
     )
 }
 
@@ -192,13 +202,14 @@ leftovers() { # INDEX
     ((${#found[@]} == 0)) || warn "the buildpack ${names[$1]} left processes running (${found[*]}); they are ended"
 }
 
-last() { tail -n 1 "$out/ran"; }
-
 release() {
-    local index status
-    index=$(last)
+    local index='' ran status
     : > "$out/release.yml"
-    [[ -f $(pack "$index")/bin/release ]] || return 0
+    # Of the last one that has something to say.
+    while read -r ran; do
+        [[ ! -f $(pack "$ran")/bin/release ]] || index=$ran
+    done < "$out/ran"
+    [[ $index ]] || return 0
     exports=()
     call "$index" release "$build_dir" "$cache" > "$out/release.yml"
     status=$?

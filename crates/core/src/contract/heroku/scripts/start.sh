@@ -9,6 +9,8 @@ trap '__till_status=$?; echo " !     $__till_file ended the start (exit code $__
 for __till_file in /etc/profile.d/*.sh "$HOME"/.profile.d/*.sh "$HOME/.profile"; do
     # shellcheck disable=SC1090 # those that there are
     [[ ! -f $__till_file || ! -r $__till_file ]] || . "$__till_file"
+    # What one file wants of its shell is not for the next one.
+    set +eu
 done
 trap - EXIT
 if ((${#__till_command[@]} == 1)); then

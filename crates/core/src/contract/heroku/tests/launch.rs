@@ -28,7 +28,7 @@ fn till_toml_wins_over_the_procfile_and_that_over_the_buildpack() {
     assert_eq!(argv("line"), [START, "line", "d $PORT"]);
     assert_eq!(argv("job"), [START, "job", "file"]);
     assert_eq!(argv("console"), [START, "console", "default"]);
-    assert_eq!(launch.services, ["console", "job", "line", "web"]);
+    assert_eq!(launch.services, ["job", "line", "web"], "what a buildpack names beside `web` may be commands that end");
     assert_eq!((launch.dir.as_str(), launch.user.as_str(), launch.env["HOME"].as_str()), ("/app", "heroku", "/app"));
     assert_eq!(launch.env_of("web")["PORT"], "8080");
 }
@@ -39,6 +39,23 @@ fn a_single_service_is_the_default_whatever_it_is_called() {
     assert_eq!(launch.default_process(), Some("worker"));
     assert!(launch.ports.is_empty());
     assert_eq!(concluded(&own(""), Some(""), None), Err(PlanError::NoProcess));
+}
+
+#[test]
+fn what_a_buildpack_names_runs_with_all_only_where_it_is_sure_to_stay() {
+    let ruby = "---\ndefault_process_types:\n  rake: bundle exec rake\n  console: irb\n  web: serve\n";
+    assert_eq!(concluded(&own(""), Some(ruby), None).unwrap().services, ["web"]);
+    assert_eq!(concluded(&own(""), Some(ruby), Some("worker: w\n")).unwrap().services, ["web", "worker"]);
+    let bare = "default_process_types: {rake: r, job: j}\n";
+    assert_eq!(concluded(&own(""), Some(bare), None).unwrap().services, ["job"]);
+}
+
+#[test]
+fn a_port_that_a_buildpack_or_the_image_sets_is_not_where_the_app_listens() {
+    let mut case = own("");
+    case.image.set("PORT", "5000");
+    let launch = concluded(&case, Some("config_vars: {PORT: 5000}\n"), Some("web: x")).unwrap();
+    assert_eq!(launch.env_of("web")["PORT"], "8080");
 }
 
 #[test]
