@@ -110,7 +110,7 @@ impl<'a> Planner<'a> {
             (format!("param.{name}"), value)
         };
         let text = request.source.text(procfile::FILE);
-        let procfile = text.map(|text| procfile::parse(text)).transpose()?.unwrap_or_default();
+        let procfile = text.map(procfile::parse).transpose()?.unwrap_or_default();
         Ok(Self { spec, request, parameters: spec.parameter.iter().map(value).collect(), procfile })
     }
 

@@ -30,7 +30,7 @@ fn a_script_finds_what_the_buildpack_api_promises() {
 #[test]
 fn each_is_compiled_with_what_those_before_it_export_and_the_last_one_releases() {
     let app = pack(
-        "#!/bin/bash\nset -eu\necho 'export A=1 UNSET=$NOBODY_SET_THIS' > \"$(dirname \"$0\")/../export\"\n\
+        "#!/bin/bash\nset -eu\necho 'set -- x; export A=1; set -eu' > \"$(dirname \"$0\")/../export\"\n\
                     echo first >> $1/order.txt; touch $1/later; mkdir -p $1/.profile.d; echo 'export B=profile; export P=$P-1' > $1/.profile.d/1.sh",
     );
     write(
@@ -54,6 +54,26 @@ fn each_is_compiled_with_what_those_before_it_export_and_the_last_one_releases()
     build(app.path(), "heroku-chain").ok();
     let (code, said) = output("heroku-chain", "show");
     assert!(code == 0 && said.contains("first\nany\nlast-1\nruntime profile -1-2 var\n"), "{said}");
+}
+
+#[test]
+fn the_last_one_that_releases_something_counts_and_an_export_that_ends_the_shell_is_named() {
+    let app = pack("#!/bin/bash\ntrue\n");
+    let compile = "#!/bin/sh\ntrue\n";
+    write(
+        app.path(),
+        &[
+            (".buildpacks", "./pack\n./last\n"),
+            ("pack/bin/release", "#!/bin/sh\nprintf 'default_process_types:\\n  show: echo of the first\\n'\n"),
+            ("last/bin/detect", "#!/bin/sh\necho Last\n"),
+            ("last/bin/compile", compile),
+        ],
+    );
+    build(app.path(), "heroku-releases").ok();
+    assert!(output("heroku-releases", "show").1.contains("of the first"));
+    write(app.path(), &[("pack/bin/compile", "#!/bin/bash\necho 'exit 3' > \"$(dirname \"$0\")/../export\"\n")]);
+    build(app.path(), "heroku-releases")
+        .failed(3, &["export, which sets variables for later buildpacks", "exit code 3"]);
 }
 
 #[test]
