@@ -21,6 +21,7 @@
 //! Flags are `-flag VALUE`, `--flag VALUE` or `-flag=VALUE`; a variable stands in for its flag. Every phase takes every flag.
 //!
 //! ```text
+//! lifecycle prepare [-app -layers -uid N -gid N]                                                  as root
 //! lifecycle detect  [-app -layers -platform -buildpacks -build-config -order -group -plan]        as the builds' user
 //! lifecycle restore [-layers -group -cache DIR -previous ROOT -uid N -gid N]                      as either
 //! lifecycle build   [-app -layers -platform -buildpacks -build-config -group -plan]               as the builds' user
@@ -48,6 +49,7 @@
 //! # What they read and write
 //!
 //! ```text
+//! prepare  makes APP and LAYERS, and gives them to -uid and -gid
 //! detect   reads ORDER, BUILDPACKS/ID/VERSION/, APP, PLATFORM/env, BUILD-CONFIG/env
 //!          writes GROUP, PLAN
 //! restore  reads GROUP, CACHE/committed/, PREVIOUS/LAYERS/config/till.json, PREVIOUS/LAYERS/sbom/launch/
@@ -133,7 +135,8 @@ use model::api::Api;
 /// A phase: its name, what it does, and the exit code of a failure that has none of its own.
 type Phase = (&'static str, fn(&Settings) -> Result<(), Failure>, u8);
 
-const PHASES: [Phase; 4] = [
+const PHASES: [Phase; 5] = [
+    ("prepare", phase::prepare, 3),
     ("detect", phase::detect, 22),
     ("restore", phase::restore, 42),
     ("build", phase::build, 52),

@@ -183,11 +183,8 @@ impl Instance for Container {
                 let owner = what.owner.as_deref().map(|name| users::find(&root, name)).transpose()?;
                 if let Some(name) = &what.owner {
                     let outside = self.owner(&root, name)?;
-                    // Stays, even when nothing comes into it; one that the image has is theirs from now on.
-                    let place = places::directory(&root, path, outside, &mut Stubs::default())?;
-                    if !path.trim_matches('/').is_empty() {
-                        places::own(&place, outside).map_err(io("give away", Path::new(path)))?;
-                    }
+                    // Stays, even when nothing comes into it.
+                    places::directory(&root, path, outside, &mut Stubs::default())?;
                 }
                 let unpacking = Unpacking {
                     ids: self.house.config.ids(),

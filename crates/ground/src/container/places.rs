@@ -70,16 +70,6 @@ fn give(parent: impl AsFd, name: &str, (uid, gid): (u32, u32)) -> Result<(), Err
     rustix::fs::chownat(parent, name, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::SYMLINK_NOFOLLOW)
 }
 
-/// Gives a directory to somebody, if it is not theirs.
-pub(super) fn own(place: &OwnedFd, (uid, gid): (u32, u32)) -> std::io::Result<()> {
-    let stat = rustix::fs::fstat(place)?;
-    if (stat.st_uid, stat.st_gid) != (uid, gid) {
-        let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
-        rustix::fs::chownat(place, "", Some(uid), Some(gid), AtFlags::EMPTY_PATH)?;
-    }
-    Ok(())
-}
-
 /// A handle of the file at `path`; an empty one is made where it is missing. None when its directory is missing, too.
 pub(super) fn file(
     root: &Path,

@@ -1,6 +1,7 @@
 //! The phases: what is decided is carried out. Each reads what the one before has left.
 //!
 //! ```text
+//! prepare.rs   app and layers               ─► directories of the builds' user
 //! detect.rs    order, buildpacks, app          ─► group.toml, plan.toml
 //! restore.rs   group, cache, previous image    ─► LAYERS/BUILDPACK/…
 //! build.rs     group, plan, app                ─► layers, config/metadata.toml
@@ -12,11 +13,13 @@ mod build;
 mod detect;
 mod export;
 mod outputs;
+mod prepare;
 mod restore;
 
 pub(crate) use build::build;
 pub(crate) use detect::detect;
 pub(crate) use export::export;
+pub(crate) use prepare::prepare;
 pub(crate) use restore::restore;
 
 use std::io::Write as _;

@@ -261,8 +261,10 @@ impl Planner<'_> {
         let process = process.map(|process| ["-process-type".to_owned(), process]).into_iter().flatten();
         let export =
             argv(&["export", "-into", EXPORT]).into_iter().chain(kept.clone()).chain(ids.clone()).chain(process);
+        let prepare = argv(&["prepare"]).into_iter().chain(ids.clone()).collect();
         let restore = argv(&["restore"]).into_iter().chain(kept).chain(ids);
         [
+            self.step("prepare", prepare, Who::Root, Vec::new()),
             self.step("detect", argv(&["detect"]), Who::Builder, Vec::new()),
             self.step("restore", restore.collect(), Who::Root, mounts.clone()),
             self.step("build", argv(&["build"]), Who::Builder, Vec::new()),
