@@ -51,10 +51,34 @@ pub(crate) struct Provider {
 
 /// `[[requires]]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "RequireText")]
 pub(crate) struct Require {
     pub(crate) name: String,
-    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
+    #[serde(skip_serializing_if = "toml::Table::is_empty")]
     pub(crate) metadata: toml::Table,
+}
+
+/// `[[requires]]` as it may be written: since Buildpack API 0.3 the version is a metadatum, but the old key is understood.
+#[derive(Debug, Deserialize)]
+struct RequireText {
+    name: String,
+    version: Option<String>,
+    #[serde(default)]
+    metadata: toml::Table,
+}
+
+impl TryFrom<RequireText> for Require {
+    type Error = String;
+
+    fn try_from(RequireText { name, version, mut metadata }: RequireText) -> Result<Self, String> {
+        if let Some(version) = version.filter(|version| !version.is_empty()) {
+            if metadata.contains_key("version") {
+                return Err(format!("`{name}` has `version` and `metadata.version`: only the latter should be there"));
+            }
+            metadata.insert("version".to_owned(), version.into());
+        }
+        Ok(Self { name, metadata })
+    }
 }
 
 /// The build plan that `bin/detect` writes.
@@ -157,6 +181,17 @@ mod tests {
         }
         let said: BuildFile = toml::from_str("unmet = [{ name = \"java\" }]").unwrap();
         assert!(all.clone().after(&all.of("a"), &said).unwrap_err().contains("java"));
+    }
+
+    #[test]
+    fn a_version_beside_the_name_is_a_metadatum() {
+        let plan = "requires = [{ name = \"a\", version = \"1\", metadata = { b = \"c\" } }]\n";
+        let require = &toml::from_str::<BuildPlan>(plan).unwrap().options()[0].requires[0];
+        assert_eq!(require.metadata["version"].as_str(), Some("1"));
+        let written = toml::to_string(&BuildpackPlan { entries: vec![require.clone()] }).unwrap();
+        assert!(written.contains("[entries.metadata]\nb = \"c\"\nversion = \"1\"\n"), "{written}");
+        let twice = "requires = [{ name = \"a\", version = \"1\", metadata = { version = \"1\" } }]\n";
+        assert!(toml::from_str::<BuildPlan>(twice).unwrap_err().to_string().contains("metadata.version"));
     }
 
     #[test]
