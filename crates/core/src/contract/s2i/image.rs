@@ -114,18 +114,26 @@ impl<'a> Says<'a> {
         if self.0.dir.is_empty() { "/" } else { &self.0.dir }
     }
 
-    /// Its ports, with those that only the catalogue's label tells of: `8080:http,8443:https`.
+    /// Its ports, with those that only the catalogue's label tells of.
     pub(super) fn ports(self) -> std::collections::BTreeSet<String> {
         let mut ports = self.0.ports.clone();
-        let services = self.label(&[EXPOSE_SERVICES]).unwrap_or_default().split(',');
-        let numbers = services.filter_map(|service| service.split(':').next()?.trim().parse::<u16>().ok());
-        for number in numbers.filter(|number| *number != 0) {
+        for (number, _) in self.services() {
             let known = |port: &String| port.split('/').next() == Some(number.to_string().as_str());
             if !ports.iter().any(known) {
                 ports.insert(format!("{number}/tcp"));
             }
         }
         ports
+    }
+
+    /// What the catalogue's label calls its ports: `8080:http,8443:https`.
+    pub(super) fn services(self) -> impl Iterator<Item = (u16, &'a str)> {
+        let services = self.label(&[EXPOSE_SERVICES]).unwrap_or_default().split(',');
+        services.filter_map(|service| {
+            let (number, name) = service.split_once(':').unwrap_or((service, ""));
+            let number = number.trim().split('/').next()?.parse::<u16>().ok()?;
+            (number != 0).then(|| (number, name.trim()))
+        })
     }
 
     /// Is it a builder image? One whose scripts all come from the source says so by another of the labels.

@@ -7,7 +7,7 @@ use super::scripts::Script;
 use super::source::Files;
 use super::{AppSection, PlanError, Request, S2iSpec};
 use crate::dockerfile::plan::launch;
-use crate::model::launch::{Health, Span};
+use crate::model::launch::{Health, Port, Protocol, Span};
 use crate::plan::{self, Config, LaunchDraft, Network, Step};
 
 /// What a step finds when the image does not say.
@@ -32,19 +32,26 @@ pub(super) fn source_of(request: &Request<'_>) -> plan::Source {
     plan::Source { commit: request.source.commit.clone(), tree: request.source.tree() }
 }
 
-/// How it is started: what the image says, on the ports that it has or that its catalogue knows.
+/// How it is started: what the image says, on the ports that it has or that its catalogue knows. A service that is called
+/// `http` there speaks it.
 pub(super) fn started(
     spec: &S2iSpec,
     request: &Request<'_>,
     config: &Config,
     variables: &[(String, String)],
 ) -> LaunchDraft {
-    let config = Config { ports: Says(config).ports(), ..config.clone() };
+    let says = Says(config);
+    let config = Config { ports: says.ports(), ..config.clone() };
     let mut env: BTreeMap<_, _> = variables.iter().cloned().collect();
     if config.variable("PATH").is_none() {
         env.entry("PATH".to_owned()).or_insert_with(|| PATH.to_owned());
     }
     let mut draft = launch(&config, &request.app.processes, &env);
+    for (number, name) in says.services() {
+        let Some(protocol) = spoken(name) else { continue };
+        let tcp = |port: &&mut Port| port.number == number && port.protocol == Protocol::Tcp;
+        draft.ports.iter_mut().filter(tcp).for_each(|port| port.protocol = protocol);
+    }
     if !spec.port.is_empty() {
         draft.health =
             spec.port.first().map(|port| Health { port: port.name.clone(), path: "/".to_owned(), within: Span(60) });
@@ -52,6 +59,14 @@ pub(super) fn started(
     }
     draft.health = spec.health.clone().or(draft.health);
     draft
+}
+
+fn spoken(service: &str) -> Option<Protocol> {
+    match service {
+        "http" => Some(Protocol::Http),
+        "https" => Some(Protocol::Tls),
+        _ => None,
+    }
 }
 
 /// What an image says of itself after a build upon it: its own, with another command, and what was set.

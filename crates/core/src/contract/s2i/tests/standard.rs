@@ -121,6 +121,11 @@ fn ports_are_the_images_and_those_of_its_catalogue() {
         // The image says what the builder says.
         assert_eq!(config(&plan).ports, case.image.ports);
     }
+    let mut spoken = case().label("io.openshift.expose-services", "8080/tcp:http,8443:https,9000:x,53:http");
+    spoken.image.ports = ["53/udp", "8080/tcp", "9000/tcp"].map(str::to_owned).into();
+    let spoken: Vec<_> = spoken.plan().launch.ports.iter().map(|port| (port.number, port.protocol)).collect();
+    let http = [(8080, Protocol::Http), (8443, Protocol::Tls), (9000, Protocol::Tcp), (53, Protocol::Udp)];
+    assert_eq!(spoken, http);
     let spec = "[[port]]\nname = \"http\"\nnumber = 3000\nprotocol = \"http\"\n";
     let plan = case().spec(spec).plan();
     assert_eq!((plan.launch.ports[0].number, plan.launch.ports[0].protocol), (3000, Protocol::Http));
