@@ -1,5 +1,5 @@
-//! The bases and example apps that come along: every base can be planned, and what an example's plan is stands in
-//! `golden/<app>.json`. `TILL_GOLDEN=accept` writes those anew.
+//! The bases and example apps that come along: every base can be planned, and what an example's plan is by each base that
+//! takes it stands in `golden/`. `TILL_GOLDEN=accept` writes those anew.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::disallowed_methods, reason = "core reads no files; its tests read those of the repository")]
 
@@ -180,11 +180,15 @@ fn base_of(folder: &Path, app_file: &AppFile) -> String {
     chosen.base.as_ref().unwrap().to_string()
 }
 
-fn plan(app: &str) -> Plan {
+/// What an example says of itself; most say nothing.
+fn app_file(folder: &Path) -> AppFile {
+    AppFile::parse(&fs::read_to_string(folder.join("till.toml")).unwrap_or_default()).unwrap()
+}
+
+/// The plan of an example by a base, or why that base does not take it.
+fn plan(app: &str, name: &str) -> Result<Plan, String> {
     let folder = repository().join("examples/apps").join(app);
-    // Most examples say nothing of themselves.
-    let app_file = AppFile::parse(&fs::read_to_string(folder.join("till.toml")).unwrap_or_default()).unwrap();
-    let name = &base_of(&folder, &app_file);
+    let app_file = app_file(&folder);
     let contract = base(name).contract;
     let source = view(&folder, |view| contract.reads(view, &app_file, &Choice::default()));
     let mut known = Known { app: Some(app.parse().unwrap()), ..Known::default() };
@@ -203,8 +207,8 @@ fn plan(app: &str) -> Plan {
             environment: "container",
             architecture: "amd64",
         };
-        match contract.plan(&request).unwrap_or_else(|error| panic!("{app}: {error}")) {
-            Decision::Plan(plan) => return *plan,
+        match contract.plan(&request).map_err(|error| error.to_string())? {
+            Decision::Plan(plan) => return Ok(*plan),
             Decision::Needs(needs) => needs.into_iter().for_each(|need| answer(need, name, &mut known)),
         }
     }
@@ -222,33 +226,51 @@ fn shortened(mut plan: Plan) -> Plan {
     plan
 }
 
-#[test]
-fn every_example_is_planned_as_its_golden_says() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let accept = std::env::var("TILL_GOLDEN").is_ok_and(|value| value == "accept");
-    let mut wrong = Vec::new();
+/// The goldens as they should be, by the path below `golden/`: `APP.json` is an example's plan by its own base,
+/// `APP/BASE.json` that by another base that takes it, and `refused.txt` says why others do not.
+fn goldens() -> BTreeMap<String, String> {
+    let mut goldens = BTreeMap::new();
+    let mut refused: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for app in folders("examples/apps") {
-        let plan = plan(&app);
-        assert_eq!(lint(&plan), [], "{app}");
-        let text = serde_json::to_string_pretty(&shortened(plan)).unwrap() + "\n";
-        let path = golden.join(format!("{app}.json"));
-        if accept {
-            fs::write(&path, &text).unwrap();
-        } else if fs::read_to_string(&path).unwrap_or_default() != text {
-            wrong.push(format!("{app}: the plan is now\n{text}"));
+        let folder = repository().join("examples/apps").join(&app);
+        let own = base_of(&folder, &app_file(&folder));
+        for name in folders("bases").into_iter().chain(folders("examples/builders")) {
+            let plan = match plan(&app, &name) {
+                Ok(plan) => plan,
+                Err(why) if name == own => panic!("{app}: {why}"),
+                Err(why) => {
+                    refused.entry(format!("{name}: {why}")).or_default().push(app.clone());
+                    continue;
+                }
+            };
+            assert_eq!(lint(&plan), [], "{app} by {name}");
+            let text = serde_json::to_string_pretty(&shortened(plan)).unwrap() + "\n";
+            goldens.insert(if name == own { format!("{app}.json") } else { format!("{app}/{name}.json") }, text);
         }
     }
-    assert!(wrong.is_empty(), "{}\nTILL_GOLDEN=accept takes them over", wrong.join("\n"));
+    let refused = refused.into_iter().map(|(why, apps)| format!("{why}\n  {}\n", apps.join(" ")));
+    goldens.insert("refused.txt".to_owned(), refused.collect());
+    goldens
 }
 
 #[test]
-fn every_golden_belongs_to_an_example() {
+fn every_example_is_planned_by_each_base_as_its_golden_says() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let apps = folders("examples/apps");
-    for path in files(&folder) {
-        let app = path.strip_suffix(".json").unwrap_or(&path);
-        assert!(apps.iter().any(|known| known == app), "golden/{path} belongs to no example");
+    let accept = std::env::var("TILL_GOLDEN").is_ok_and(|value| value == "accept");
+    let goldens = goldens();
+    let mut wrong = Vec::new();
+    for (path, text) in &goldens {
+        let file = folder.join(path);
+        if accept {
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
+        } else if fs::read_to_string(file).unwrap_or_default() != *text {
+            wrong.push(format!("{path} is now\n{text}"));
+        }
     }
+    assert!(wrong.is_empty(), "{}\nTILL_GOLDEN=accept takes them over", wrong.join("\n"));
+    let more: Vec<_> = files(&folder).into_iter().filter(|path| !goldens.contains_key(path)).collect();
+    assert_eq!(more, [] as [String; 0], "goldens that belong to nothing");
 }
 
 #[test]
