@@ -24,7 +24,7 @@ pub(super) struct Language {
 /// In the order in which they are looked for. Apps in PHP, Ruby, Python … often have a package.json for what the browser
 /// gets; apps in Node.js have no composer.json, Gemfile or requirements.txt. Hence the order.
 pub(super) const LANGUAGES: [Language; 13] = [
-    language("php", "a PHP app", &["index.php", "composer.json"], &["php"]),
+    language("php", "a PHP app", &["index.php", "composer.json", "public/index.php", "web/index.php"], &["php"]),
     language("go", "a Go program", &["go.mod", "go.work", "main.go"], &["go", "golang"]),
     language(
         "java",
@@ -54,6 +54,7 @@ pub(super) const LANGUAGES: [Language; 13] = [
             "requirements.txt",
             "pyproject.toml",
             "Pipfile",
+            "setup.py",
             "main.py",
             "app.py",
             "start.py",

@@ -37,6 +37,48 @@ fn flask_answers_through_gunicorn() {
 }
 
 #[test]
+fn python_is_taken_as_each_of_its_tools_declares_it() {
+    base("python");
+    let server = r#"
+import http.server, os, importlib.metadata as metadata
+def versions():
+    installed = sorted((one.name.lower(), one.version) for one in metadata.distributions(path=["/app/.venv/lib/python3.11/site-packages"]))
+    return " ".join(f"{name}=={version}" for name, version in installed)
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(versions().encode())
+http.server.HTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
+"#;
+    let poetry = "[tool.poetry]\nname = \"shop\"\nversion = \"1\"\npackage-mode = false\n\
+        [tool.poetry.dependencies]\npython = \"^3.9\"\nitsdangerous = \"^2.0\"\n\
+        [tool.poetry.group.dev.dependencies]\nclick = \"*\"\n\
+        [build-system]\nrequires = [\"poetry-core\"]\nbuild-backend = \"poetry.core.masonry.api\"\n";
+    let poetry_lock = "[[package]]\nname = \"itsdangerous\"\nversion = \"2.1.1\"\n\n[[package]]\nname = \"click\"\nversion = \"8.1.0\"\n";
+    let uv = "[project]\nname = \"shop\"\nversion = \"1\"\ndependencies = [\"itsdangerous>=2\"]\n";
+    let uv_lock = "version = 1\n[[package]]\nname = \"itsdangerous\"\nversion = \"2.1.2\"\nsource = { registry = \"x\" }\n\
+        [[package]]\nname = \"shop\"\nversion = \"1\"\nsource = { virtual = \".\" }\n";
+    let pipfile = "[packages]\nitsdangerous = \"*\"\n[dev-packages]\nclick = \"*\"\n";
+    let pipfile_lock = r#"{"default": {"itsdangerous": {"version": "==2.0.1"}}, "develop": {"click": {"version": "==8.1.0"}}}"#;
+    let setup = "from setuptools import setup\nsetup(name='shop', version='1.5', py_modules=['app'], install_requires=['itsdangerous==2.1.2'])\n";
+    for (name, files, versions) in [
+        ("poetry", vec![("pyproject.toml", poetry), ("poetry.lock", poetry_lock)], "itsdangerous==2.1.1"),
+        ("uv", vec![("pyproject.toml", uv), ("uv.lock", uv_lock)], "itsdangerous==2.1.2"),
+        ("pipenv", vec![("Pipfile", pipfile), ("Pipfile.lock", pipfile_lock)], "itsdangerous==2.0.1"),
+        ("setup", vec![("setup.py", setup)], "itsdangerous==2.1.2 shop==1.5"),
+        ("bare", vec![], ""),
+    ] {
+        let app = source(&files);
+        write(app.path(), &[("app.py", server)]);
+        let name = format!("apps-python-{name}");
+        built(app.path(), &["--name", &name]);
+        let answer = Served::new(&[&name]).get("/");
+        assert!(answer.ends_with(&format!("\r\n\r\n{versions}")), "{name}: {answer}");
+    }
+}
+
+#[test]
 fn express_answers() {
     let served = example("node-express", "node");
     assert!(served.get("/").contains("Hello from Express"));

@@ -12,7 +12,7 @@ fn each_file_makes_a_source_one_of_its_language() {
         ("Cargo.toml", "rust rust"),
         ("Gemfile", "ruby ruby"),
         ("main.py app.py start.py bot.py hello.py server.py", "python python"),
-        ("requirements.txt pyproject.toml Pipfile", "python python"),
+        ("requirements.txt pyproject.toml Pipfile setup.py", "python python"),
         ("package.json package.json5", "node node"),
         ("index.html Staticfile public/about.html", "static static"),
         ("start.sh", "shell debian"),
@@ -32,6 +32,9 @@ fn of_several_languages_the_first_of_the_order_wins_and_the_others_are_named() {
         // Laravel: what the browser gets is built by Node.js, and `public` has its pages.
         ("composer.json artisan package.json public/index.php", "php php", "node node, static static"),
         ("Gemfile package.json public/404.html", "ruby ruby", "node node, static static"),
+        // Never served as files.
+        ("public/index.php", "php php", "static static"),
+        ("web/index.php package.json", "php php", "node node"),
         // Single-page apps.
         ("package.json index.html", "node node", "static static"),
         ("package.json public/index.html", "node node", "static static"),
