@@ -92,6 +92,17 @@ fn a_static_site_answers() {
     assert!(served.get("/nowhere").starts_with("HTTP/1.1 404"));
 }
 
+#[test]
+fn a_staticfile_says_which_folder_is_served() {
+    base("static");
+    let site = [("Staticfile", "root: \"site\"  # here\nindex_fallback: true\n"), ("site/index.html", "a page"), ("secret.html", "no")];
+    built(source(&site).path(), &["--name", "apps-staticfile"]);
+    let served = Served::new(&["apps-staticfile"]);
+    assert!(served.get("/").ends_with("a page"));
+    let fallback = served.get("/secret.html");
+    assert!(fallback.starts_with("HTTP/1.1 200") && fallback.ends_with("a page"), "{fallback}");
+}
+
 /// Builds an example that says nothing of itself with the base that is found for it, and runs it.
 fn found(folder: &str, base_name: &str) -> Served {
     base(base_name);
