@@ -240,9 +240,13 @@ impl<'a> World<'a> {
         let text = name.strip_prefix("docker://").unwrap_or(name);
         let reference = text.parse::<ImageName>().map_err(|error| Failure::new(self.fault, error.to_string()))?;
         self.observer.event(Event::Waiting(&format!("for the image {name}")));
-        let pulled = self.engine.pull(&reference, &ImportLimits::default()).await.map_err(|failure| Failure {
-            fault: if failure.fault == Fault::Caller { self.fault } else { failure.fault },
-            ..failure.within(format!("cannot get the image `{name}` (there is no base of that name)"))
+        let pulled = self.engine.pull(&reference, &ImportLimits::default()).await.map_err(|failure| {
+            let import = "where it is to be had elsewhere, `till base import` makes a base of it: say its name instead";
+            let hint = failure.hint.iter().map(String::as_str).chain([import]).collect::<Vec<_>>().join("; ");
+            Failure {
+                fault: if failure.fault == Fault::Caller { self.fault } else { failure.fault },
+                ..failure.hint(hint).within(format!("cannot get the image `{name}` (there is no base of that name)"))
+            }
         })?;
         pulled.notices.iter().for_each(|notice| self.observer.event(Event::Notice(notice)));
         Ok(pulled.image)

@@ -60,7 +60,8 @@ http.server.HTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
     let uv_lock = "version = 1\n[[package]]\nname = \"itsdangerous\"\nversion = \"2.1.2\"\nsource = { registry = \"x\" }\n\
         [[package]]\nname = \"shop\"\nversion = \"1\"\nsource = { virtual = \".\" }\n";
     let pipfile = "[packages]\nitsdangerous = \"*\"\n[dev-packages]\nclick = \"*\"\n";
-    let pipfile_lock = r#"{"default": {"itsdangerous": {"version": "==2.0.1"}}, "develop": {"click": {"version": "==8.1.0"}}}"#;
+    let pipfile_lock =
+        r#"{"default": {"itsdangerous": {"version": "==2.0.1"}}, "develop": {"click": {"version": "==8.1.0"}}}"#;
     let setup = "from setuptools import setup\nsetup(name='shop', version='1.5', py_modules=['app'], install_requires=['itsdangerous==2.1.2'])\n";
     for (name, files, versions) in [
         ("poetry", vec![("pyproject.toml", poetry), ("poetry.lock", poetry_lock)], "itsdangerous==2.1.1"),
@@ -95,7 +96,11 @@ fn a_static_site_answers() {
 #[test]
 fn a_staticfile_says_which_folder_is_served() {
     base("static");
-    let site = [("Staticfile", "root: \"site\"  # here\nindex_fallback: true\n"), ("site/index.html", "a page"), ("secret.html", "no")];
+    let site = [
+        ("Staticfile", "root: \"site\"  # here\nindex_fallback: true\n"),
+        ("site/index.html", "a page"),
+        ("secret.html", "no"),
+    ];
     built(source(&site).path(), &["--name", "apps-staticfile"]);
     let served = Served::new(&["apps-staticfile"]);
     assert!(served.get("/").ends_with("a page"));
