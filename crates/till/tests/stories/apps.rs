@@ -59,6 +59,9 @@ http.server.HTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
     let uv = "[project]\nname = \"shop\"\nversion = \"1\"\ndependencies = [\"itsdangerous>=2\"]\n";
     let uv_lock = "version = 1\n[[package]]\nname = \"itsdangerous\"\nversion = \"2.1.2\"\nsource = { registry = \"x\" }\n\
         [[package]]\nname = \"shop\"\nversion = \"1\"\nsource = { virtual = \".\" }\n";
+    let tools = "[tool.black]\nline-length = 100\n";
+    let either =
+        "[tool.poetry.dependencies]\nitsdangerous = { version = \"1.1 || 2.1.2\", python = \"^2.7 || 3.*\" }\n";
     let pipfile = "[packages]\nitsdangerous = \"*\"\n[dev-packages]\nclick = \"*\"\n";
     let pipfile_lock =
         r#"{"default": {"itsdangerous": {"version": "==2.0.1"}}, "develop": {"click": {"version": "==8.1.0"}}}"#;
@@ -67,7 +70,10 @@ http.server.HTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
         ("poetry", vec![("pyproject.toml", poetry), ("poetry.lock", poetry_lock)], "itsdangerous==2.1.1"),
         ("uv", vec![("pyproject.toml", uv), ("uv.lock", uv_lock)], "itsdangerous==2.1.2"),
         ("pipenv", vec![("Pipfile", pipfile), ("Pipfile.lock", pipfile_lock)], "itsdangerous==2.0.1"),
+        ("pipenv-tools", vec![("Pipfile", pipfile), ("pyproject.toml", tools)], "itsdangerous=="),
+        ("either", vec![("pyproject.toml", either)], "itsdangerous==2.1.2"),
         ("setup", vec![("setup.py", setup)], "itsdangerous==2.1.2 shop==1.5"),
+        ("setup-tools", vec![("setup.py", setup), ("pyproject.toml", tools)], "itsdangerous==2.1.2 shop==1.5"),
         ("bare", vec![], ""),
     ] {
         let app = source(&files);
@@ -75,7 +81,9 @@ http.server.HTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
         let name = format!("apps-python-{name}");
         built(app.path(), &["--name", &name]);
         let answer = Served::new(&[&name]).get("/");
-        assert!(answer.ends_with(&format!("\r\n\r\n{versions}")), "{name}: {answer}");
+        let (_, installed) = answer.split_once("\r\n\r\n").unwrap_or_default();
+        let known = if versions.ends_with("==") { installed.starts_with(versions) } else { installed == versions };
+        assert!(known, "{name}: {answer}");
     }
 }
 
