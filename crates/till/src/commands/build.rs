@@ -204,7 +204,8 @@ fn describe(planned: &Planned) -> String {
         row("port", &format!("{} {}", port.number, port.name), &format!("{:?}", port.protocol).to_lowercase())
     }));
     rows.push(row("plan", plan.digest().as_str(), ""));
-    table(&rows)
+    let warnings = plan.warnings.iter().map(|warning| format!("\nwarning: {}", clean(warning)));
+    std::iter::once(table(&rows)).chain(warnings).collect()
 }
 
 fn row(key: &str, name: &str, text: &str) -> Vec<String> {

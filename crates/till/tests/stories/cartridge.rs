@@ -240,6 +240,115 @@ fn a_gear_is_as_cartridges_expect_it() {
     for part in ["secret=x", "never", "CLIENT_RESULT", "ENV_VAR_ADD"] {
         assert!(!said.contains(part), "{part} in {said}");
     }
+    let planned = till(&["plan", app.path().to_str().unwrap(), "--base", "gear"]).ok().out;
+    assert!(planned.contains("\nwarning: .openshift/action_hooks/pre_build is not executable"), "{planned}");
+}
+
+const DB: &str = "Name: db\nCartridge-Short-Name: DB\nVersion: '1.0'\nCategories: [service]\nPublishes:\n  publish-db: \
+                  {Type: 'ENV:NET_TCP:db'}\nEndpoints:\n- Private-IP-Name: HOST\n  Private-Port-Name: PORT\n  Private-Port: \
+                  5432\n  Public-Port-Name: PROXY_PORT\n";
+
+/// Publishes as the stock databases do.
+const PUBLISH: &str = r#"#!/bin/bash
+echo "DB_URL='db://$OPENSHIFT_GEAR_DNS:$OPENSHIFT_DB_PROXY_PORT/x;USER=me'; DB_NAME=x; "
+"#;
+
+/// What one cartridge says of where it listens comes to the other one, to hooks, to builds and to who runs.
+#[test]
+fn a_database_tells_where_it_listens() {
+    let subscribes = format!("{HTTP}Subscribes:\n  set-db: {{Type: 'ENV:NET_TCP:db'}}\n");
+    let app = app(
+        &subscribes,
+        &[
+            ("till.toml", "[cartridge]\ncartridges = [\"./web\", \"./db\"]\n"),
+            ("db/metadata/manifest.yml", DB),
+            ("db/bin/control", "#!/bin/bash\nexit 0\n"),
+            ("db/hooks/publish-db", PUBLISH),
+            ("web/hooks/set-db", "#!/bin/bash\necho \"told $4\"\necho \"ENV_VAR_ADD: DB_DRIVER=native\"\n"),
+        ],
+    );
+    let said = said(&app, "gear-tells");
+    assert!(said.contains("told 'gear'='DB_URL=") && !said.contains("ENV_VAR_ADD"), "{said}");
+    let served = Served::new(&["gear-tells"]);
+    let env = served.get("/env.txt");
+    for part in
+        ["\nDB_URL=db://127.0.0.1:5432/x;USER=me\n", "\nDB_NAME=x\n", "\nDB_DRIVER=native\n", "_DB_PROXY_PORT=5432\n"]
+    {
+        assert!(env.contains(part), "no {part} in {env}");
+    }
+}
+
+/// Inside, each cartridge can be told by itself.
+#[test]
+fn verbs_are_for_the_cartridges_that_are_named() {
+    let control = |name: &str| {
+        let answers = "[ $1 != status ] || exit 0; echo \"$1-NAME\" >>/tmp/verbs";
+        format!("#!/bin/bash\n{answers}\n{}", if name == "web" { CONTROL } else { "" }).replace("NAME", name)
+    };
+    let calls = "gear restart --cart side; gear stop --cart=side-1.0; gear start side; gear reload --cart web; gear tidy; \
+                 gear stop --cart nobody; gear restart";
+    let hook = format!("#!/bin/bash\n({calls}; mv /tmp/verbs /tmp/www/) >/tmp/www/said 2>&1 &\n");
+    let app = app(
+        HTTP,
+        &[
+            ("till.toml", "[cartridge]\ncartridges = [\"./web\", \"./side\"]\n"),
+            (
+                "side/metadata/manifest.yml",
+                "Name: side\nCartridge-Short-Name: S\nVersion: '1.0'\nCategories: [plugin]\n",
+            ),
+            ("side/bin/control", &control("side")),
+            ("web/bin/control", &control("web")),
+            (".openshift/action_hooks/post_deploy", &hook),
+            (".openshift/action_hooks/pre_tidy", "#!/bin/bash\necho before-tidy >>/tmp/verbs\n"),
+            (".openshift/action_hooks/post_reload", "#!/bin/bash\necho after-reload >>/tmp/verbs\n"),
+        ],
+    );
+    for hook in ["post_deploy", "pre_tidy", "post_reload"] {
+        executable(&app.path().join(".openshift/action_hooks").join(hook));
+    }
+    said(&app, "gear-verbs");
+    let served = Served::new(&["gear-verbs"]);
+    until("all is done", || served.get("/").contains("verbs"));
+    let said = served.get("/said");
+    assert!(said.contains("there is no cartridge `nobody`; there are: web side"), "{said}");
+    let verbs = served.get("/verbs");
+    let verbs: Vec<_> = verbs.lines().skip_while(|line| *line != "post-deploy-web").skip(1).collect();
+    let of_side = ["restart-side", "stop-side", "start-side"];
+    let others = ["reload-web", "after-reload", "tidy-side", "before-tidy", "tidy-web", "restart-side", "restart-web"];
+    assert_eq!(verbs, [&of_side[..], &others[..]].concat());
+}
+
+/// Who runs jobs is told when another hour has come, and another week, and not before.
+#[test]
+fn jobs_are_run_when_their_time_has_come() {
+    let run = repository().join("crates/core/src/contract/cartridge/scripts/run.sh");
+    let folder = source(&[("cron/bin/cron_runjobs.sh", ""), ("web/bin/control", "")]);
+    executable(&folder.path().join("cron/bin/cron_runjobs.sh"));
+    let script = format!(
+        "source {}\nhome={} carts=(web cron)\nrun_jobs() {{ echo \"$*\"; }}\n\
+         jobs; times[hourly]=x; jobs; wait; jobs; times[weekly]=x; jobs; wait; jobs; wait\n",
+        run.display(),
+        folder.path().display()
+    );
+    let called = Called::of(std::process::Command::new("bash").args(["-c", &script]).output().unwrap()).ok();
+    // Another minute, or even another hour, may have come meanwhile.
+    let lines: Vec<_> = called.out.lines().filter(|line| *line != "cron minutely").collect();
+    assert!(lines.starts_with(&["cron hourly"]) && lines.contains(&"cron weekly"), "{}", called.out);
+}
+
+/// As on the machines for which jobs were written.
+#[test]
+fn jobs_may_have_a_dot_in_their_names() {
+    let run_parts = repository().join("crates/core/src/contract/cartridge/scripts/bin/run-parts");
+    let folder = source(&[("jobs.deny", "b\n"), ("README.md", "not executable\n")]);
+    for name in ["c.sh", "a.py", "b", "d~", "e.swp"] {
+        write(folder.path(), &[(name, "#!/bin/bash\necho ${0##*/}\n")]);
+        executable(&folder.path().join(name));
+    }
+    let run = || Called::of(std::process::Command::new(&run_parts).arg(folder.path()).output().unwrap()).ok().out;
+    assert_eq!(run(), "a.py\nc.sh\n");
+    write(folder.path(), &[("jobs.allow", "c.sh\nb\n")]);
+    assert_eq!(run(), "c.sh\n");
 }
 
 #[test]

@@ -185,6 +185,10 @@ pub(super) fn network(carts: &[&Manifest]) -> Network {
             let prefix = format!("OPENSHIFT_{}_", cart.short_name);
             network.env.insert(format!("{prefix}{}", endpoint.ip_name), ips[endpoint.ip_name.as_str()].clone());
             network.env.insert(format!("{prefix}{}", endpoint.port_name), endpoint.number.to_string());
+            // What leads there from outside has the same number: there is no proxy between.
+            if let Some(name) = &endpoint.public_name {
+                network.env.insert(format!("{prefix}{name}"), endpoint.number.to_string());
+            }
             if let Some((name, number)) = &endpoint.websocket {
                 network.env.insert(format!("{prefix}{name}"), number.to_string());
             }

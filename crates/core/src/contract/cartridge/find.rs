@@ -73,9 +73,14 @@ pub(super) fn find(spec: &CartridgeSpec, request: &Request<'_>) -> Result<Found,
     let mut search = Search { spec, request, needs: BTreeSet::new() };
     let (wanted, fault) = asked(spec, request);
     if wanted.is_empty() {
+        let shelf = search.shelf().unwrap_or_default();
+        if !search.needs.is_empty() {
+            return Ok(Found::Needs(search.needs.into_iter().collect()));
+        }
+        let how = "write `cartridges = [\"NAME-VERSION\"]` under [cartridge] in till.toml";
         return Err(PlanError::Cartridge {
             what: "nothing says which cartridges the app has".to_owned(),
-            hint: Some("write `cartridges = [\"NAME-VERSION\"]` under [cartridge] in till.toml".to_owned()),
+            hint: Some(format!("{how}; {}", search.there_are(&shelf))),
             fault: Fault::Source,
         });
     }

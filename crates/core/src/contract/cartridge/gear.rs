@@ -26,18 +26,23 @@ const SCRIPTS: [(&str, &str); 5] = [
     ("hooked", include_str!("scripts/hooked")),
 ];
 
-const COMMANDS: [(&str, &str); 7] = [
+const COMMANDS: [(&str, &str); 8] = [
     ("ctl_all", include_str!("scripts/bin/ctl_all")),
     ("gear", include_str!("scripts/bin/gear")),
     ("logshifter", include_str!("scripts/bin/logshifter")),
     ("oo-erb", include_str!("scripts/bin/oo-erb")),
     ("oo-gear-registry", include_str!("scripts/bin/oo-gear-registry")),
     ("oo-ruby", include_str!("scripts/bin/oo-ruby")),
+    ("run-parts", include_str!("scripts/bin/run-parts")),
     ("scl", include_str!("scripts/bin/scl")),
 ];
 
 /// Variables of an app that a gear has itself; the user's own of that name are left out. The secret token is not among them.
 const PRESET: [&str; 6] = ["HOME", "PATH", "TMPDIR", "TMP", "HISTFILE", "OPENSHIFT_HOMEDIR"];
+
+/// Where the app and its gear are reached, as far as the image can know. No name: `localhost` is `::1` first to some, and
+/// cartridges listen at addresses of IPv4.
+const HOST: &str = "127.0.0.1";
 
 /// All files of a gear, by their names from the root.
 pub(super) fn texts(
@@ -107,7 +112,7 @@ fn gear_env(
         [
             ("HISTFILE", format!("{home}/app-root/data/.bash_history")),
             ("HOME", home.clone()),
-            ("OPENSHIFT_APP_DNS", "localhost".to_owned()),
+            ("OPENSHIFT_APP_DNS", HOST.to_owned()),
             ("OPENSHIFT_APP_NAME", name.clone()),
             ("OPENSHIFT_APP_UUID", user.clone()),
             ("OPENSHIFT_BUILD_DEPENDENCIES_DIR", dir("app-root/runtime/build-dependencies")),
@@ -117,7 +122,7 @@ fn gear_env(
             ("OPENSHIFT_DEPLOYMENT_BRANCH", "master".to_owned()),
             ("OPENSHIFT_DEPLOYMENT_TYPE", "git".to_owned()),
             ("OPENSHIFT_AUTO_DEPLOY", "true".to_owned()),
-            ("OPENSHIFT_GEAR_DNS", "localhost".to_owned()),
+            ("OPENSHIFT_GEAR_DNS", HOST.to_owned()),
             ("OPENSHIFT_GEAR_MEMORY_MB", spec.memory_mb.to_string()),
             ("OPENSHIFT_GEAR_NAME", name),
             ("OPENSHIFT_GEAR_UUID", user),

@@ -47,7 +47,7 @@ struct File {
     #[serde(rename = "Conflicts")]
     conflicts: Option<Texts>,
     #[serde(rename = "Configure-Order")]
-    configure_order: Option<Texts>,
+    configure_order: Option<Choices>,
     #[serde(rename = "Publishes")]
     publishes: Option<BTreeMap<String, Option<EventFile>>>,
     #[serde(rename = "Subscribes")]
@@ -78,7 +78,7 @@ pub(super) struct Event {
     pub(super) name: String,
     /// `ENV:NET_TCP:db:connection-info`.
     pub(super) kind: String,
-    /// Must somebody publish it?
+    /// Is it of no use when nobody publishes it?
     pub(super) required: bool,
 }
 
@@ -97,7 +97,8 @@ pub(super) struct Manifest {
     /// Of each any.
     pub(super) requires: Vec<Vec<String>>,
     pub(super) conflicts: Vec<String>,
-    pub(super) configure_order: Vec<String>,
+    /// Each place is for any of its features.
+    pub(super) configure_order: Vec<Vec<String>>,
     pub(super) publishes: Vec<Event>,
     pub(super) subscribes: Vec<Event>,
     pub(super) endpoints: Vec<Endpoint>,

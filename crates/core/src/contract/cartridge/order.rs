@@ -75,8 +75,9 @@ fn configured(chosen: &[Cartridge], before: &[BTreeSet<usize>]) -> Vec<BTreeSet<
     let mut ordered = before.to_vec();
     for cart in chosen {
         let features = &cart.manifest.configure_order;
-        let places = |feature: &String| -> Vec<usize> {
-            (0..chosen.len()).filter(|index| chosen[*index].manifest.offers(feature)).collect()
+        let places = |choices: &Vec<String>| -> Vec<usize> {
+            let provides = |index: &usize| choices.iter().any(|feature| chosen[*index].manifest.offers(feature));
+            (0..chosen.len()).filter(provides).collect()
         };
         for pair in features.windows(2) {
             for earlier in places(&pair[0]) {
@@ -144,19 +145,6 @@ fn check(chosen: &[Cartridge], fault: Fault) -> Result<(), PlanError> {
                 return Err(say(what, Some("name only one of them"), fault));
             }
         }
-        let subscribed = cart.subscribes.iter().filter(|event| event.required);
-        for event in subscribed {
-            let published = manifests.iter().any(|other| {
-                other.name != cart.name && other.publishes.iter().any(|published| matches(&published.kind, &event.kind))
-            });
-            if !published {
-                let what = format!(
-                    "the cartridge `{}` needs somebody who publishes {}, and nobody does",
-                    cart.name, event.kind
-                );
-                return Err(say(what, Some("name a cartridge that does"), fault));
-            }
-        }
     }
     let frameworks: Vec<_> =
         manifests.iter().filter(|cart| cart.is("web_framework")).map(|cart| cart.name.as_str()).collect();
@@ -173,6 +161,22 @@ fn check(chosen: &[Cartridge], fault: Fault) -> Result<(), PlanError> {
             fault,
         )),
     }
+}
+
+/// What is `Required` to be published, and nobody does. OpenShift never looks at that word, and cartridges say it of what
+/// comes only where there are several gears.
+pub(super) fn unheard(chosen: &[Cartridge]) -> Vec<String> {
+    let mut said = Vec::new();
+    for cart in chosen.iter().map(|cart| &cart.manifest) {
+        let published = |kind: &str| {
+            let others = chosen.iter().map(|other| &other.manifest).filter(|other| other.name != cart.name);
+            others.flat_map(|other| &other.publishes).any(|published| matches(&published.kind, kind))
+        };
+        for event in cart.subscribes.iter().filter(|event| event.required && !published(&event.kind)) {
+            said.push(format!("{}: it requires that a cartridge publishes {}, and none does", cart.name, event.kind));
+        }
+    }
+    said
 }
 
 /// Does what is published under one type go to who subscribes another?

@@ -31,6 +31,9 @@ const CACHE: &str = "/var/cache/till-gear";
 /// The app's own scripts.
 const HOOKS: &str = ".openshift/action_hooks/";
 
+/// The app's own jobs, in a directory for each time.
+const JOBS: &str = ".openshift/cron/";
+
 /// Where a cartridge may have what an app without source begins with, in the order in which they are looked for.
 const TEMPLATES: [&str; 4] = ["template", "template.git", "usr/template", "usr/template.git"];
 
@@ -53,6 +56,7 @@ pub(super) fn plan(spec: &CartridgeSpec, request: &Request<'_>) -> Result<Decisi
     let mut manifests: Vec<_> = carts.iter().map(|cart| &cart.manifest).collect();
     manifests.sort_by_key(|manifest| !manifest.is("web_framework"));
     let network = endpoint::network(&manifests);
+    let warnings = [order::unheard(&carts), network.warnings.clone()].concat();
     let planner = Planner { spec, request, carts: &carts, home: spec.home() };
     let gear = planner.gear_stage(&network);
     let app = planner.app_stage(&gear);
@@ -78,7 +82,7 @@ pub(super) fn plan(spec: &CartridgeSpec, request: &Request<'_>) -> Result<Decisi
         image: None,
         images: BTreeMap::new(),
         packages: Vec::new(),
-        warnings: network.warnings.into_iter().chain(planner.hook_warnings()).collect(),
+        warnings: warnings.into_iter().chain(planner.hook_warnings()).chain(planner.job_warning()).collect(),
     })))
 }
 
@@ -323,7 +327,10 @@ impl Planner<'_> {
     }
 
     fn hook(&self, name: &str) -> Option<Step> {
-        self.request.source.file(&format!("{HOOKS}{name}"))?;
+        // A template may have hooks, too; what is not there is passed over.
+        if !self.has_no_source() {
+            self.request.source.file(&format!("{HOOKS}{name}"))?;
+        }
         let step = self.step(format!("hook {name}"), &["hook", name]);
         Some(Step { network: plan::Network::Egress, ..step })
     }
@@ -359,6 +366,14 @@ impl Planner<'_> {
                 )
             })
             .collect()
+    }
+
+    /// Jobs are run by a cartridge, and by nobody else.
+    fn job_warning(&self) -> Option<String> {
+        let is_job = |path: &str| path.strip_prefix(JOBS).is_some_and(|rest| rest.contains('/'));
+        let job = self.request.source.files.iter().find(|file| is_job(&file.path))?;
+        let has_cron = self.carts.iter().any(|cart| cart.manifest.offers("cron"));
+        (!has_cron).then(|| format!("{} does not run: none of the cartridges is `cron`, which runs jobs", job.path))
     }
 
     // ---- The launch

@@ -42,6 +42,9 @@ build_layout() {
         target=/usr/bin/${file##*/}
         [ -e "$target" ] || ln -s "$file" "$target"
     done
+    # Debian's, which is there, passes over jobs with a dot in their names.
+    target=/usr/local/bin/run-parts
+    [ -e "$target" ] || ln -s "$lib/bin/run-parts" "$target"
 }
 
 # ---- Cartridges ------------------------------------------------------------------------------------------------------
@@ -320,7 +323,7 @@ build_connect() {
             chown "root:$user" "$dir/$name"
             chmod 0640 "$dir/$name"
             told+="$name=$(printf '%q' "$code"); "
-        done < <(sed -E -e 's/;[[:space:]]*$//' -e 's/;[[:space:]]*([A-Za-z_][A-Za-z0-9_]*=)/\n\1/g' "$said")
+        done < <(sed -E -e 's/;[[:space:]]*$//' -e 's/;[[:space:]]+([A-Za-z_][A-Za-z0-9_]*=)/\n\1/g' "$said")
         told="'$uuid'='${told% }'"
     else
         told="'$uuid'='$(<"$said")'"
@@ -336,8 +339,10 @@ build_connect() {
         cd "$home/$to" || exit 1
         as_user "$file" "$user" "$namespace" "$uuid" "$told"
     }
+    : >"$scratch/broker"
     heard _subscribe
     code=$?
+    broker
     [ "$code" = 0 ] || fail "hooks/$heard_by of the cartridge $(about "$to" name) failed (exit code $code)"
 }
 

@@ -7,41 +7,108 @@ in_order() {
     printf '%s\n' "$primary"
 }
 
+# one CART VERB: a verb of one cartridge, with the app's own scripts around it; those of the whole app are the web framework's.
+# Nothing keeps a gear from being stopped.
+one() {
+    local cart=$1 verb=$2 code=0 app=""
+    [ "$cart" != "$primary" ] || app=1
+    [ -z "$app" ] || action_hook "pre_$verb" || code=1
+    [ "$code" = 0 ] || [ "$verb" = stop ] || return 1
+    control "$cart" "$verb" hooks || code=1
+    [ "$code" = 0 ] || [ "$verb" = stop ] || return 1
+    [ -z "$app" ] || action_hook "post_$verb" || code=1
+    return "$code"
+}
+
 start_secondaries() {
     local cart
     for cart in "${carts[@]}"; do
-        [ "$cart" = "$primary" ] || control "$cart" start hooks || return 1
+        [ "$cart" = "$primary" ] || one "$cart" start || return 1
     done
 }
 
-start_primary() {
-    action_hook pre_start && control "$primary" start hooks && action_hook post_start
+# each VERB: a verb of all, in the order of those named. Whatever one of them says, the others are told as well.
+each() {
+    local cart code=0
+    while IFS= read -r cart; do one "$cart" "$1" || code=1; done
+    return "$code"
+}
+
+# means NAME CART: is it called so, or so with its version?
+means() {
+    [ "${1,,}" = "$2" ] || [ "${1,,}" = "$2-$(about "$2" version)" ]
+}
+
+# chosen [--cart CART…]: the cartridges that are meant, in order; all when none is named.
+chosen() {
+    local cart name wanted=() known
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --cart) wanted+=("${2-}") && shift ;;
+            --cart=*) wanted+=("${1#*=}") ;;
+            --all-cartridges) ;;
+            -*) fail "gear: --cart CARTRIDGE is known, and not \`$1\`" ;;
+            *) wanted+=("$1") ;;
+        esac
+        [ $# -eq 0 ] || shift
+    done
+    for name in "${wanted[@]}"; do
+        known=""
+        for cart in "${carts[@]}"; do means "$name" "$cart" && known=1; done
+        [ -n "$known" ] || fail "gear: there is no cartridge \`$name\`; there are: ${carts[*]}"
+    done
+    while IFS= read -r cart; do
+        [ ${#wanted[@]} -gt 0 ] || printf '%s\n' "$cart"
+        for name in "${wanted[@]}"; do ! means "$name" "$cart" || printf '%s\n' "$cart"; done
+    done < <(in_order)
 }
 
 run_start() {
-    start_secondaries && start_primary && state started
+    local cart list
+    list=$(chosen "$@") || return 1
+    while IFS= read -r cart; do
+        one "$cart" start || return 1
+        [ "$cart" != "$primary" ] || state started
+    done <<<"$list"
+}
+
+# has_primary LIST: is the web framework among these?
+has_primary() {
+    [[ $'\n'$1$'\n' == *$'\n'"$primary"$'\n'* ]]
 }
 
 run_stop() {
-    local cart code=0
+    local list code=0
+    list=$(chosen "$@") || return 1
     # From now on nobody takes it for broken that nothing runs.
-    state stopped
-    action_hook pre_stop || code=1
-    # Whatever one of them says, the others are stopped.
-    while IFS= read -r cart; do control "$cart" stop hooks || code=1; done < <(in_order | tac)
-    action_hook post_stop || code=1
-    state stopped
+    ! has_primary "$list" || state stopped
+    each stop < <(tac <<<"$list") || code=1
     return "$code"
 }
 
 run_restart() {
-    run_stop
-    run_start
+    local list code=0
+    list=$(chosen "$@") || return 1
+    ! has_primary "$list" || state stopped
+    each restart <<<"$list" || code=1
+    ! has_primary "$list" || state started
+    return "$code"
+}
+
+run_reload() {
+    local list
+    list=$(chosen "$@") || return 1
+    each reload <<<"$list"
+}
+
+run_tidy() {
+    each tidy < <(in_order)
 }
 
 run_status() {
-    local cart code=0
-    while IFS= read -r cart; do control "$cart" status || code=1; done < <(in_order)
+    local cart list code=0
+    list=$(chosen "$@") || return 1
+    while IFS= read -r cart; do control "$cart" status || code=1; done <<<"$list"
     return "$code"
 }
 
@@ -105,7 +172,7 @@ run_run() {
     state deploying
     control "$primary" deploy hooks || broken "the app could not be deployed"
     action_hook deploy || broken "the app could not be deployed"
-    start_primary || broken "the web framework did not start"
+    one "$primary" start || broken "the web framework did not start"
     alone || lived=1
     control "$primary" post-deploy hooks || broken "the app could not be deployed"
     action_hook post_deploy || broken "the app could not be deployed"
@@ -116,25 +183,54 @@ run_run() {
 # Did anything run that is no script of ours?
 lived=""
 
-# watch: until the web framework is no more. Its own word for that counts once it has said that it runs; and when nothing
-# runs any more of what did, nobody needs to say so.
+# jobs: whoever has jobs to run is told each time that one of the times has come, as a node of OpenShift does; what jobs say is
+# in its logs.
+declare -A times=()
+jobs() {
+    local now entry when cart
+    TZ=UTC0 printf -v now '%(minutely=%Y%m%d%H%M hourly=%Y%m%d%H daily=%Y%m%d weekly=%G%V monthly=%Y%m)T' -1
+    for entry in $now; do
+        when=${entry%=*} entry=${entry#*=}
+        if [ -n "${times[$when]-}" ] && [ "${times[$when]}" != "$entry" ]; then
+            for cart in "${carts[@]}"; do
+                [ ! -x "$home/$cart/bin/cron_runjobs.sh" ] || run_jobs "$cart" "$when" &
+            done
+        fi
+        times[$when]=$entry
+    done
+}
+
+# run_jobs CART WHEN
+run_jobs() {
+    local what="bin/cron_runjobs.sh of the cartridge $1"
+    script "$1" control "$what" "$home/$1/bin/cron_runjobs.sh" "$2" >/dev/null 2>&1 || note "$what failed for $2 (exit code $?)"
+}
+
+# watch: until the web framework is no more.
 watch() {
     local known="" bad=0 gone=0 count=0
     while :; do
         follow
         # Who stops or restarts it inside knows why nothing runs.
-        if [ "$(<"$home/app-root/runtime/.state")" != started ]; then
+        if [ "$(<"$home/app-root/runtime/.state")" = started ]; then
+            jobs
+            [ $((count % 5)) != 0 ] || look
+        else
             bad=0 gone=0
-        elif [ $((count % 5)) = 0 ]; then
-            # Apart, so that what is said when a signal comes is not lost with what the script says.
-            control "$primary" status >/dev/null 2>&1 &
-            if wait $!; then known=1 bad=0; else bad=$((bad + 1)); fi
-            if alone; then gone=$((gone + 1)); else lived=1 gone=0; fi
-            if [ -n "$known" ] && [ "$bad" -ge 3 ]; then broken "the web framework has stopped"; fi
-            if [ -n "$lived" ] && [ "$gone" -ge 2 ]; then broken "nothing runs any more"; fi
         fi
         count=$((count + 1))
         sleep 1 &
         wait $!
     done
+}
+
+# look: does it run? Its own word for that counts once it has said that it runs; and when nothing runs any more of what did,
+# nobody needs to say so.
+look() {
+    # Apart, so that what is said when a signal comes is not lost with what the script says.
+    control "$primary" status >/dev/null 2>&1 &
+    if wait $!; then known=1 bad=0; else bad=$((bad + 1)); fi
+    if alone; then gone=$((gone + 1)); else lived=1 gone=0; fi
+    if [ -n "$known" ] && [ "$bad" -ge 3 ]; then broken "the web framework has stopped"; fi
+    if [ -n "$lived" ] && [ "$gone" -ge 2 ]; then broken "nothing runs any more"; fi
 }

@@ -51,7 +51,8 @@ fn endpoints_become_ports() {
 fn each_name_of_an_address_is_one() {
     let two = "{Private-IP-Name: DB, Private-Port-Name: DB_PORT, Private-Port: '3306'}, \
                {Private-IP-Name: DB, Private-Port-Name: ADMIN_PORT, Private-Port: 3307}, \
-               {Private-IP-Name: DB2, Private-Port-Name: P2, Private-Port: 3306}";
+               {Private-IP-Name: DB2, Private-Port-Name: P2, Private-Port: 3306}, \
+               {Private-IP-Name: DB3, Private-Port-Name: P3, Private-Port: 5432, Public-Port-Name: PROXY_PORT}";
     let plan = plan(HTTP, two);
     for (name, value) in [
         ("OPENSHIFT_WEB_IP", "0.0.0.0"),
@@ -60,6 +61,8 @@ fn each_name_of_an_address_is_one() {
         ("OPENSHIFT_P_DB_PORT", "3306"),
         ("OPENSHIFT_P_ADMIN_PORT", "3307"),
         ("OPENSHIFT_P_DB2", "127.0.0.3"),
+        ("OPENSHIFT_P_DB3", "0.0.0.0"),
+        ("OPENSHIFT_P_PROXY_PORT", "5432"),
     ] {
         assert_eq!(variable(&plan, name).as_deref(), Some(value), "{name}");
     }

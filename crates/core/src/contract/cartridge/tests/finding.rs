@@ -85,12 +85,31 @@ fn what_does_not_go_together_is_said() {
             vec![("web", web("")), ("a", plugin("a", "").replace(": A", ": WEB"))],
             "have the same Cartridge-Short-Name, WEB",
         ),
-        (
-            "[\"./c/web\"]",
-            vec![("web", web("Subscribes: {set: {Type: 'ENV:db', Required: true}}\n"))],
-            "needs somebody who publishes ENV:db",
-        ),
     ]);
+}
+
+#[test]
+fn a_place_of_the_order_is_for_any_of_its_features() {
+    let order = "Configure-Order: [[nothing, b], a]\n";
+    let plan = World::of(
+        "[\"./c/web\", \"./c/a\", \"./c/b\"]",
+        &[("web", WEB), ("a", &plugin("a", order)), ("b", &plugin("b", ""))],
+    )
+    .plan();
+    let made: Vec<_> = names(&plan).into_iter().filter(|name| name.starts_with("cartridge")).collect();
+    assert_eq!(made, ["cartridge web", "cartridge b", "cartridge a"]);
+}
+
+#[test]
+fn what_nobody_publishes_is_told() {
+    let web = format!("{WEB}Subscribes: {{set: {{Type: 'ENV:db', Required: true}}, other: {{Type: 'ENV:x'}}}}\n");
+    let warnings = |carts: &[(&str, &str)]| {
+        let wanted: Vec<_> = carts.iter().map(|(name, _)| format!("\"./c/{name}\"")).collect();
+        World::of(&format!("[{}]", wanted.join(", ")), carts).plan().warnings
+    };
+    assert_eq!(warnings(&[("web", &web)]), ["web: it requires that a cartridge publishes ENV:db, and none does"]);
+    let db = plugin("db", "Publishes: {publish: {Type: 'ENV:db'}}\n");
+    assert_eq!(warnings(&[("web", &web), ("db", &db)]), [""; 0]);
 }
 
 #[test]

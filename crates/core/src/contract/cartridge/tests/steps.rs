@@ -101,6 +101,31 @@ fn an_app_without_source_begins_with_the_template() {
     assert_eq!(argv(bare.file("till.toml", ""))[3..], ["template", "template.git", "usr/template", "usr/template.git"]);
 }
 
+/// A template has what an app has.
+#[test]
+fn hooks_of_a_template_have_their_turn() {
+    let mut bare = world();
+    bare.source.retain(|(path, _)| path != "index.html");
+    let plan = bare.file("till.toml", "").plan();
+    let hooks: Vec<_> = names(&plan).into_iter().filter(|name| name.starts_with("hook")).collect();
+    assert_eq!(hooks, ["hook pre_build", "hook build", "hook prepare"]);
+}
+
+#[test]
+fn jobs_need_a_cartridge_that_runs_them() {
+    let job = |wanted: &str, carts: &[(&str, &str)]| {
+        World::of(wanted, carts)
+            .file(".openshift/cron/README", "")
+            .file(".openshift/cron/hourly/job*", "")
+            .plan()
+            .warnings
+    };
+    let said = job("[\"./c/web\"]", &[("web", WEB)]);
+    assert_eq!(said, [".openshift/cron/hourly/job does not run: none of the cartridges is `cron`, which runs jobs"]);
+    let cron = plugin("cron", "");
+    assert_eq!(job("[\"./c/web\", \"./c/cron\"]", &[("web", WEB), ("cron", &cron)]), [""; 0]);
+}
+
 #[test]
 fn the_gear_is_the_process_and_others_run_in_its_environment() {
     let plan = world().plan();
