@@ -122,6 +122,8 @@ follow() {
     for file in "$home"/app-root/logs/* "$home"/*/{log,logs}/*; do
         [ -f "$file" ] && [ -r "$file" ] && [ -z "${followed[$file]-}" ] || continue
         [[ $file != "$home/app-root/logs/logs/"* ]] || continue
+        # What was moved away is shown already.
+        case $file in *.[0-9] | *.[0-9][0-9] | *.gz | *.old) continue ;; esac
         followed[$file]=1
         tail -q -n "$from" -F --pid=$$ "$file" 2>/dev/null &
     done
