@@ -20,6 +20,8 @@ const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 const PREDICATE: &str = "https://slsa.dev/provenance/v1";
 /// What our parameters mean: described in docs/reference/provenance.md.
 pub const BUILD_TYPE: &str = "https://tillage.io/build/v1";
+/// What the parameters of a rebase mean.
+pub const REBASE_TYPE: &str = "https://tillage.io/rebase/v1";
 /// Who built: a machine on which somebody calls `till`. It vouches for nothing but itself.
 pub const BUILDER: &str = "https://tillage.io/builder/local";
 
@@ -63,6 +65,52 @@ pub struct Account<'a> {
     pub tool: &'a str,
 }
 
+/// One exchange of what lies below an artifact.
+#[derive(Debug, Clone)]
+pub struct Exchange<'a> {
+    /// What came of it.
+    pub subject: &'a ManifestDigest,
+    /// Whose artifact.
+    pub app: &'a str,
+    /// What it was; its own provenance says how that came about.
+    pub from: &'a ManifestDigest,
+    /// What lies below now: its name and digest.
+    pub run: (&'a str, &'a ManifestDigest),
+    /// Which preparation it was.
+    pub preparation: &'a PreparationId,
+}
+
+/// The statement of a rebase, with when it began and ended as RFC 3339 in UTC, and the version of Tillage. Nothing was built, so
+/// it has no plan and no source.
+pub fn rebased(exchange: &Exchange<'_>, times: (&str, &str), tool: &str) -> Value {
+    let (run, digest) = exchange.run;
+    let dependency =
+        |name: String, digest: &ManifestDigest| json!({ "name": name, "digest": { "sha256": digest.hex() } });
+    json!({
+        "_type": STATEMENT,
+        "subject": [{ "name": exchange.app, "digest": { "sha256": exchange.subject.hex() } }],
+        "predicateType": PREDICATE,
+        "predicate": {
+            "buildDefinition": {
+                "buildType": REBASE_TYPE,
+                "externalParameters": { "app": exchange.app, "artifact": exchange.from, "run": run },
+                "resolvedDependencies": [
+                    dependency(format!("artifact:{}", exchange.app), exchange.from),
+                    dependency(format!("image:{run}"), digest),
+                ],
+            },
+            "runDetails": run_details(exchange.preparation, times, tool),
+        },
+    })
+}
+
+fn run_details(preparation: &PreparationId, (started, finished): (&str, &str), tool: &str) -> Value {
+    json!({
+        "builder": { "id": BUILDER, "version": { "till": tool } },
+        "metadata": { "invocationId": preparation, "startedOn": started, "finishedOn": finished },
+    })
+}
+
 /// The statement.
 pub fn statement(account: &Account<'_>) -> Value {
     let (kind, name) = match account.made {
@@ -84,14 +132,7 @@ pub fn statement(account: &Account<'_>) -> Value {
                 },
                 "resolvedDependencies": dependencies(account),
             },
-            "runDetails": {
-                "builder": { "id": BUILDER, "version": { "till": account.tool } },
-                "metadata": {
-                    "invocationId": account.preparation,
-                    "startedOn": account.started,
-                    "finishedOn": account.finished,
-                },
-            },
+            "runDetails": run_details(account.preparation, (&account.started, &account.finished), account.tool),
         },
     })
 }
@@ -217,6 +258,21 @@ mod tests {
         // What was changed beyond a commit is not that commit.
         account.dirty = true;
         assert_eq!(names(&statement(&account)), ["base:python@3", "source", "image:golang", "file:x"]);
+    }
+
+    #[test]
+    fn a_rebase_tells_what_it_was_and_what_lies_below() {
+        let [subject, from, below] = [b"new", b"old", b"run"].map(|text| ManifestDigest(Digest::of(text)));
+        let preparation = PreparationId::from_bits(1);
+        let exchange =
+            Exchange { subject: &subject, app: "shop", from: &from, run: ("run", &below), preparation: &preparation };
+        let made = rebased(&exchange, ("2024-01-01T00:00:00Z", "2024-01-01T00:00:01Z"), "0.1.0");
+        assert_eq!(made["subject"], json!([{ "name": "shop", "digest": { "sha256": subject.hex() } }]));
+        let build = &made["predicate"]["buildDefinition"];
+        assert_eq!(build["buildType"], REBASE_TYPE);
+        assert_eq!(build["externalParameters"], json!({ "app": "shop", "artifact": from, "run": "run" }));
+        assert_eq!(names(&made), ["artifact:shop", "image:run"]);
+        assert_eq!(made["predicate"]["runDetails"]["metadata"]["finishedOn"], "2024-01-01T00:00:01Z");
     }
     #[test]
     fn what_was_said_of_a_dockerfile_is_named_without_values() {

@@ -14,7 +14,7 @@ use till_core::inventory::diff::{self, Difference};
 use till_core::inventory::{FileEntry, Inventory, Subject, cyclonedx, spdx};
 use till_core::model::{BaseRef, BaseVersion};
 use till_core::plan::{Deed, Injection, Plan, Selection};
-use till_core::provenance::{self, Account, Made};
+use till_core::provenance::{self, Account, Exchange, Made};
 use till_core::{Digest, Failure, Fault, ManifestDigest};
 use till_image::{Image, ImageConfig, attach, attached, list_files, rfc3339, take_inventory};
 use till_ledger::ReferrerFact;
@@ -224,10 +224,7 @@ impl Engine {
     /// Attaches bills of materials and the provenance to an image that was just made. That this fails is no reason to
     /// lose the image: it is said.
     pub(crate) async fn describe(&self, image: &Image, told: &Told<'_>, observer: &dyn Observer) {
-        if let Err(failure) = self.try_describe(image, told).await {
-            let notice = format!("no inventory and provenance of it are recorded: {}", failure.chain());
-            observer.event(Event::Notice(&notice));
-        }
+        said_of(self.try_describe(image, told).await, observer);
     }
 
     async fn try_describe(&self, image: &Image, told: &Told<'_>) -> Result<(), Failure> {
@@ -235,8 +232,6 @@ impl Engine {
             Made::App(name) | Made::Base(name) => name.to_owned(),
         };
         let now = (self.now)();
-        let inventory = self.take_inventory(image).await?;
-        let subject = subject(&Named { name, image: image.clone(), made: now });
         let began = self.ledger.began(told.preparation).await?.unwrap_or(now);
         let account = Account {
             subject: &image.manifest,
@@ -253,10 +248,26 @@ impl Engine {
             finished: time(now),
             tool: TOOL,
         };
+        self.attach_documents(image, name, provenance::statement(&account)).await
+    }
+
+    /// The same for a rebased image.
+    pub(crate) async fn describe_rebased(&self, image: &Image, exchange: &Exchange<'_>, observer: &dyn Observer) {
+        let (app, now) = (exchange.app.to_owned(), (self.now)());
+        let began = self.ledger.began(exchange.preparation).await.ok().flatten().unwrap_or(now);
+        let statement = provenance::rebased(exchange, (&time(began), &time(now)), TOOL);
+        said_of(self.attach_documents(image, app, statement).await, observer);
+    }
+
+    /// Attaches the inventory, and how the image came about.
+    async fn attach_documents(&self, image: &Image, name: String, statement: Value) -> Result<(), Failure> {
+        let now = (self.now)();
+        let inventory = self.take_inventory(image).await?;
+        let subject = subject(&Named { name, image: image.clone(), made: now });
         let documents = [
             (cyclonedx::MEDIA_TYPE, Format::CycloneDx.document(&inventory, &subject)),
             (spdx::MEDIA_TYPE, Format::Spdx.document(&inventory, &subject)),
-            (provenance::MEDIA_TYPE, provenance::statement(&account)),
+            (provenance::MEDIA_TYPE, statement),
         ];
         for (kind, document) in documents {
             let bytes = document.to_string().into_bytes();
@@ -266,6 +277,14 @@ impl Engine {
             self.ledger.add_referrer(&fact).await?;
         }
         Ok(())
+    }
+}
+
+/// Says that an image stays without what is to be told of it.
+fn said_of(told: Result<(), Failure>, observer: &dyn Observer) {
+    if let Err(failure) = told {
+        let notice = format!("no inventory and provenance of it are recorded: {}", failure.chain());
+        observer.event(Event::Notice(&notice));
     }
 }
 

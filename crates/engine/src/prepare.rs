@@ -50,6 +50,8 @@ pub struct Wish {
     pub secrets: BTreeMap<String, Vec<u8>>,
     /// Nothing that was made before is taken.
     pub afresh: bool,
+    /// What builds keep for the next one is emptied before.
+    pub clear_cache: bool,
 }
 
 /// A decision, before anything is done.
@@ -81,6 +83,11 @@ pub struct Built {
     pub steps: Vec<StepReport>,
     /// What the user should know.
     pub notices: Vec<String>,
+}
+
+/// Where builds of an app keep what the next one finds.
+fn caches(app: &AppName) -> String {
+    format!("caches/{app}")
 }
 
 /// What the artifact says of itself.
@@ -120,9 +127,11 @@ impl Engine {
         &self,
         wish: &Wish,
         mut view: SourceView,
-        app_file: AppFile,
+        mut app_file: AppFile,
         observer: &dyn Observer,
     ) -> Result<Planned, Failure> {
+        // A name that was given counts in the plan as well; where none is, the plan is the same in every folder.
+        app_file.name = wish.name.clone().or(app_file.name);
         let (base, contract) = self.chosen(wish, &app_file, &mut view).await?;
         // What only detection asked for is no part of planning. What a text says may lead to another.
         view.texts.clear();
@@ -138,8 +147,8 @@ impl Engine {
         }
         let image = base.as_ref().map(|base| said(&base.image.config)).unwrap_or_default();
         let app = self.app_name(wish, &app_file);
-        let world = World::new(self, Fault::Source, observer).of_app(&app, &view).within(wish.reach);
-        let mut world = world.trusting(&wish.buildpacks);
+        let world = World::new(self, Fault::Source, observer).of_app(&app, &view).afresh(wish.afresh);
+        let mut world = world.within(wish.reach).trusting(&wish.buildpacks);
         let run = base.as_ref().and_then(|base| base.about.run());
         let plan = loop {
             let request = Request {
@@ -224,6 +233,9 @@ impl Engine {
             observer.event(Event::Waiting(&waiting))
         })
         .await?;
+        if wish.clear_cache {
+            self.clear_cache(&planned.app)?;
+        }
         if let Some(built) = self.known(&planned, wish, &notices).await? {
             return Ok(built);
         }
@@ -238,6 +250,13 @@ impl Engine {
             built.notices.splice(0..0, notices);
             built
         })
+    }
+
+    /// Empties what builds of an app keep for the next one.
+    fn clear_cache(&self, app: &AppName) -> Result<(), Failure> {
+        let folder = self.folder(&caches(app))?;
+        std::fs::remove_dir_all(&folder)
+            .map_err(|error| Failure::house(format!("cannot remove {}", folder.display()), error))
     }
 
     async fn known(&self, planned: &Planned, wish: &Wish, notices: &[String]) -> Result<Option<Built>, Failure> {
@@ -281,7 +300,7 @@ impl Engine {
                 packages: None,
                 record: None,
             },
-            caches: self.folder(&format!("caches/{}", planned.app))?,
+            caches: self.folder(&caches(&planned.app))?,
             fault: Fault::Source,
             afresh: wish.afresh,
             keeps_layers: true,

@@ -4,6 +4,7 @@
 use till_core::contract::cnb::{self, Below, NewRun, Rebase, Rules};
 use till_core::id::PreparationId;
 use till_core::model::artifact::ARTIFACT_LABEL;
+use till_core::provenance::Exchange;
 use till_core::{Digest, Failure, Fault, ManifestDigest, PlanDigest};
 use till_image::{Assembly, History, Image};
 use till_ledger::ArtifactFact;
@@ -72,7 +73,7 @@ impl Engine {
             Rebase::Nothing => Ok(rebased(entry.fact.digest.clone(), true)),
             Rebase::Exchange { below: count, labels } => {
                 let image = self.exchanged(&entry, count, labels, &run, &below)?;
-                self.enter(&entry, &image, &below).await?;
+                self.enter(&entry, &image, (&run, &below), observer).await?;
                 Ok(rebased(image.manifest, false))
             }
         }
@@ -110,7 +111,13 @@ impl Engine {
         Ok(till_image::assemble(&assembly, &self.store)?)
     }
 
-    async fn enter(&self, entry: &ArtifactEntry, image: &Image, below: &Image) -> Result<(), Failure> {
+    async fn enter(
+        &self,
+        entry: &ArtifactEntry,
+        image: &Image,
+        (run, below): (&str, &Image),
+        observer: &dyn Observer,
+    ) -> Result<(), Failure> {
         let (id, plan, now) = (PreparationId::from_bits(new_bits()), plan(entry, below), (self.now)());
         self.ledger.begin(&id, "app", entry.fact.app.as_str(), &plan, now).await?;
         let fact = ArtifactFact {
@@ -121,6 +128,14 @@ impl Engine {
             ..entry.fact.clone()
         };
         self.ledger.add_artifact(&fact).await?;
+        let exchange = Exchange {
+            subject: &image.manifest,
+            app: entry.fact.app.as_str(),
+            from: &entry.fact.digest,
+            run: (run, &below.manifest),
+            preparation: &id,
+        };
+        self.describe_rebased(image, &exchange, observer).await;
         Ok(self.ledger.end(&id, None, (self.now)()).await?)
     }
 }

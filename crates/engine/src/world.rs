@@ -59,6 +59,11 @@ impl<'a> World<'a> {
         Self { app: Some((app, source.tree())), known, ..self }
     }
 
+    /// The same for who wants nothing of what was made before.
+    pub(crate) fn afresh(self, afresh: bool) -> Self {
+        Self { app: self.app.filter(|_| !afresh), ..self }
+    }
+
     /// The same for a source that may name so much.
     pub(crate) fn within(self, reach: Reach) -> Self {
         Self { reach, ..self }

@@ -217,6 +217,9 @@ pub(crate) struct Build {
     /// Take nothing that was made before
     #[arg(long)]
     pub(crate) afresh: bool,
+    /// Empty what builds of this app keep for the next one (downloads, packages); with --afresh, all begins anew
+    #[arg(long)]
+    pub(crate) clear_cache: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

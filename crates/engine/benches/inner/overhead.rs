@@ -116,6 +116,7 @@ fn wish() -> Result<Wish, Failure> {
         reach: till_engine::Reach::World,
         secrets: BTreeMap::new(),
         afresh: false,
+        clear_cache: false,
     })
 }
 

@@ -146,6 +146,7 @@ pub(crate) fn wish_for(app: &str, source: MemorySource) -> Wish {
         reach: Reach::World,
         secrets: BTreeMap::new(),
         afresh: false,
+        clear_cache: false,
     }
 }
 

@@ -28,6 +28,7 @@ async fn wish(engine: &Engine, build: &Build) -> Result<Wish, Failure> {
         reach: if Path::new(&build.source).exists() { Reach::Machine } else { Reach::World },
         secrets: secrets(&build.secret)?,
         afresh: build.afresh,
+        clear_cache: build.clear_cache,
     })
 }
 

@@ -27,6 +27,7 @@ pub(super) async fn explain(engine: &Engine, asked: &Explain, screen: &Screen) -
         reach: Reach::World,
         secrets: BTreeMap::new(),
         afresh: false,
+        clear_cache: false,
     };
     let detection = engine.explain(&wish).await?;
     screen.result(&value(&detection), &text(&detection));

@@ -77,7 +77,11 @@ fn cartridges_of_the_source_serve_and_stop_in_order() {
     assert!(copy.arg("-a").arg(format!("{}/.", example.display())).arg(folder.path()).status().unwrap().success());
     // No gear of an earlier run is like it, and no dependencies of one are taken.
     let story = format!("STORY={}", unique(7));
-    let build = || till(&["build", folder.path().to_str().unwrap(), "--name", "gear-visits", "--env", &story]).ok().err;
+    let build_with = |more: &[&str]| {
+        let all = ["build", folder.path().to_str().unwrap(), "--name", "gear-visits", "--env", &story];
+        till(&[&all[..], more].concat()).ok().err
+    };
+    let build = || build_with(&[]);
     let first = build();
     assert!(first.contains("visits-web 0.2 is set up") && !first.contains("CLIENT_RESULT"), "{first}");
     assert!(first.contains("making the library") && !first.contains("password="), "{first}");
@@ -85,6 +89,10 @@ fn cartridges_of_the_source_serve_and_stop_in_order() {
     write(folder.path(), &[("page.txt", "Another page, visit {count}, by {server}.\n")]);
     let second = build();
     assert!(!second.contains("making the library") && !second.contains("is set up"), "{second}");
+    write(folder.path(), &[("page.txt", "Yet another page, visit {count}, by {server}.\n")]);
+    let cleared = build_with(&["--clear-cache"]);
+    assert!(cleared.contains("making the library") && !cleared.contains("is set up"), "{cleared}");
+    write(folder.path(), &[("page.txt", "Another page, visit {count}, by {server}.\n")]);
     write(folder.path(), &[(".openshift/markers/force_clean_build", "")]);
     assert!(build().contains("making the library"));
 
@@ -163,6 +171,7 @@ case "$1" in
         [ -w "$OPENSHIFT_DATA_DIR" ] && [ -w "$OPENSHIFT_REPO_DIR" ] && [ -L ~/app-root/repo ] && echo "data and repo are ours"
         readlink ~/web/vendor
         echo "$Y" | tail -n 1
+        echo "called $OPENSHIFT_APP_NAME, not stolen"
         [ "$user $home $file $verb" = "u h f v" ] && echo "the user and her home"
         echo "TOLD=$TOLD MINE=$MINE HOME=$HOME IP=$OPENSHIFT_WEB_IP ${#OPENSHIFT_SECRET_TOKEN}"
         source "$OPENSHIFT_CARTRIDGE_SDK_BASH"
@@ -208,6 +217,7 @@ fn a_gear_is_as_cartridges_expect_it() {
         )],
     );
     let said = said(&app, "gear-expects");
+    assert!(said.contains("called gear-expects, not stolen"), "{said}");
     for part in [
         "setup --version 1.0 at /var/lib/openshift/gear/web as gear",
         "X is rendered",

@@ -253,6 +253,10 @@ fn an_artifact_is_put_upon_a_newer_run_image() {
     let rebased = till_in(&own, &["artifact", "rebase", "app", "--json"]).ok().json();
     assert_eq!(rebased["unchanged"], false);
     assert_ne!(rebased["artifact"], first["artifact"]);
+    let provenance = serde_json::from_str::<Value>(&till_in(&own, &["provenance", "app"]).ok().out).unwrap();
+    let definition = &provenance["predicate"]["buildDefinition"];
+    assert_eq!(definition["externalParameters"]["artifact"], first["artifact"], "{provenance}");
+    assert_eq!(definition["externalParameters"]["run"], "run", "{provenance}");
     let served = Served::new_in(&own, &["app"]);
     assert!(served.get("/").contains("release 1.4.2"));
 }

@@ -110,6 +110,8 @@ fn an_imported_builder_builds_and_what_it_saved_comes_back() {
     assert!(said.contains("1 rendered, 2 kept") && said.contains("save-artifacts"), "{said}");
     assert!(Served::new(&[name]).get("/more").contains(&format!("<p>{more}</p>")));
     assert!(build(&[]).out.contains("already prepared"));
+    let said = build(&["--afresh"]).err;
+    assert!(said.contains("3 rendered, 0 kept"), "{said}");
     let usage = till(&["base", "usage", builder()]).ok().out;
     assert!(usage.starts_with("This is an S2I builder image"), "{usage}");
     till(&["base", "usage", "debian"]).failed(6, &["says nothing itself", "till base show debian"]);
@@ -237,8 +239,10 @@ fn a_builder_with_onbuild_instructions_does_what_they_say() {
 fn what_a_builder_saves_is_no_reason_to_fail() {
     let assemble = "#!/bin/sh\nls /tmp/artifacts 2>/dev/null || echo clean; echo $KEEP > /tmp/kept";
     let build = |base: &str, files: &[(&str, &str)]| {
-        let all = [&[("till.toml", "[s2i]\nincremental = true\n")], files].concat();
-        prepare(source(&all).path(), base, base).ok()
+        // Not of an earlier run of this story.
+        let story = unique(0);
+        let all = [&[("till.toml", "[s2i]\nincremental = true\n"), ("story.txt", &story)], files].concat();
+        till(&["build", source(&all).path().to_str().unwrap(), "--base", base, "--name", base]).ok()
     };
     for (name, save, warned) in [
         ("s2i-save-text", "#!/bin/sh\necho saving now\ncd /tmp && tar -cf - kept", Some("is not a tar archive")),
