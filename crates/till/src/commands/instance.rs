@@ -8,11 +8,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use till_core::Failure;
 use till_core::port::{Evidence, Observed};
-use till_engine::{Engine, InstanceEntry, RunWish, Wanted};
+use till_engine::{Engine, Event, InstanceEntry, Observer, RunWish, Wanted};
 
 use super::{table, time};
 use crate::cli::{Logs, Run, Stop, variables};
 use crate::screen::Screen;
+
+/// How long nobody asks what is going on.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How often a log that is followed is looked at.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -53,7 +56,10 @@ pub(super) async fn run(engine: &Engine, run: &Run, screen: &Screen) -> Result<E
         env: variables(&run.env),
     };
     let followed = async {
-        let entry = engine.run(&wish).await?;
+        let entry = tokio::select! {
+            entry = engine.run(&wish) => entry?,
+            never = impatient(&wish, screen) => match never {},
+        };
         let address = entry.url().unwrap_or_else(|| "no port".to_owned());
         screen.result(&value(&entry), &format!("{address}\n{}", entry.fact.id));
         if run.detach { Ok(None) } else { follow(engine, &wish).await.map(Some) }
@@ -70,6 +76,14 @@ pub(super) async fn run(engine: &Engine, run: &Run, screen: &Screen) -> Result<E
             Ok(ExitCode::from(code))
         }
     }
+}
+
+/// Says what is waited for when it takes long.
+async fn impatient(wish: &RunWish, screen: &Screen) -> std::convert::Infallible {
+    tokio::time::sleep(PATIENCE).await;
+    let id = &wish.id;
+    screen.event(Event::Waiting(&format!("for its first answer; `till logs {id}` shows what it says")));
+    std::future::pending().await
 }
 
 /// Shows the output of an instance until it ends; its exit code.

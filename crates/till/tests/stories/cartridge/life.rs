@@ -134,6 +134,16 @@ fn a_web_framework_that_ends_ends_the_instance() {
 }
 
 #[test]
+fn who_waits_for_long_is_told_for_what() {
+    let app = app(HTTP, &[]);
+    said(&app, "gear-slow");
+    let called = till(&["run", "--detach", "--json", "gear-slow", "--env", "SLOW=4"]).ok();
+    let id = called.json()["instance"].as_str().unwrap().to_owned();
+    till(&["stop", &id]).ok();
+    assert!(called.err.contains(&format!("waiting for its first answer; `till logs {id}` shows")), "{}", called.err);
+}
+
+#[test]
 fn a_gear_whose_cartridge_does_not_start_does_not_run() {
     let app = app(HTTP, &[("web/bin/control", "#!/bin/bash\n[ \"$1\" != start ] || { echo no luck; exit 9; }\n")]);
     said(&app, "gear-unlucky");

@@ -25,6 +25,7 @@ const CONTROL: &str = r#"#!/bin/bash
 case "$1" in
     start)
         mkdir -p /tmp/www && cd /tmp/www && env >env.txt
+        [ -z "$SLOW" ] || sleep "$SLOW"
         [ -z "$DIES" ] || (sleep "$DIES"; pkill -f http.server) &
         python3 -m http.server --bind "$OPENSHIFT_WEB_IP" "$OPENSHIFT_WEB_PORT" &
         ;;
