@@ -281,7 +281,11 @@ fn every_base_can_be_planned() {
         let folder = repository().join("bases").join(&name);
         let found: Vec<_> = files(&folder)
             .into_iter()
-            .map(|path| FoundFile { digest: Digest::of(&fs::read(folder.join(&path)).unwrap()), path })
+            .map(|path| FoundFile {
+                digest: Digest::of(&fs::read(folder.join(&path)).unwrap()),
+                executable: false,
+                path,
+            })
             .collect();
         let from = spec.recipe.from().map(|from| version(from.name.as_str()));
         let ground = Ground {

@@ -1,5 +1,6 @@
 //! A base before it is made: everything about it that can be decided, with a lock or without.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use till_core::model::base_lock::{self, LockedImage, LockedRemote};
@@ -211,7 +212,8 @@ pub(crate) fn find_files(folder: &Path, path: &str, found: &mut Vec<FoundFile>) 
     }
     if meta.is_file() {
         let bytes = std::fs::read(&full).map_err(failed)?;
-        let file = FoundFile { path: path.to_owned(), digest: Digest::of(&bytes) };
+        let file =
+            FoundFile { path: path.to_owned(), executable: meta.mode() & 0o100 != 0, digest: Digest::of(&bytes) };
         if !found.contains(&file) {
             found.push(file);
         }

@@ -199,7 +199,7 @@ async fn write_recipe(draft: &Draft<'_>, tar: &Path) -> Result<(), Failure> {
     for file in found {
         let bytes = std::fs::read(draft.folder.join(&file.path)).map_err(failed)?;
         let mut header = tar::Header::new_gnu();
-        header.set_mode(0o644);
+        header.set_mode(file.mode());
         header.set_size(bytes.len() as u64);
         header.set_mtime(EPOCH);
         builder.append_data(&mut header, &file.path, bytes.as_slice()).map_err(failed)?;

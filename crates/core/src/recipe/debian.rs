@@ -82,13 +82,9 @@ pub struct FileSpec {
     pub source: String,
     /// In the image.
     pub path: String,
-    /// Octal permission bits.
-    #[serde(default = "plain_mode")]
-    pub mode: String,
-}
-
-fn plain_mode() -> String {
-    "0644".to_owned()
+    /// Octal permission bits; by default those that each file has in the folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
 }
 
 impl DebianSpec {
@@ -121,11 +117,10 @@ fn is_package(name: &str) -> bool {
     name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric()) && name.bytes().all(allowed)
 }
 
-fn mode(file: &FileSpec) -> Result<u32, String> {
-    u32::from_str_radix(&file.mode, 8)
-        .ok()
-        .filter(|mode| *mode <= 0o7777)
-        .ok_or_else(|| format!("recipe: mode `{}` of `{}` is not octal", file.mode, file.source))
+fn mode(file: &FileSpec) -> Result<Option<u32>, String> {
+    let Some(text) = &file.mode else { return Ok(None) };
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777);
+    mode.map(Some).ok_or_else(|| format!("recipe: mode `{text}` of `{}` is not octal", file.source))
 }
 
 /// No server reads manuals and translations. The directories of manuals stay: packages link into them.
@@ -267,7 +262,7 @@ impl DebianSpec {
                 files.push(ExtraFile {
                     source: file.path.clone(),
                     path,
-                    mode: mode(spec)?,
+                    mode: mode(spec)?.unwrap_or(file.mode()),
                     digest: file.digest.clone(),
                 });
             }
@@ -332,8 +327,18 @@ mod tests {
 
     #[test]
     fn a_directory_of_files_is_copied_whole() {
-        let spec = spec("suite = \"bookworm\"\n[[file]]\nsource = \"files\"\npath = \"/opt/x\"\nmode = \"0755\"");
-        let found = |path: &str| FoundFile { path: path.to_owned(), digest: Digest::of(b"") };
+        let text = "suite = \"bookworm\"\n[[file]]\nsource = \"files\"\npath = \"/opt/x\"\n";
+        let files = put_in(&spec(text));
+        let files: Vec<_> = files.iter().map(|file| (file.path.as_str(), file.mode)).collect();
+        assert_eq!(files, [("/opt/x/a", 0o755), ("/opt/x/b/c", 0o644)], "each as it is there");
+        let modes: Vec<_> = put_in(&spec(&format!("{text}mode = \"0555\""))).iter().map(|file| file.mode).collect();
+        assert_eq!(modes, [0o555, 0o555]);
+    }
+
+    /// What a recipe puts in, of a folder with `files/a`, which is executable, `files/b/c` and another.
+    fn put_in(spec: &DebianSpec) -> Vec<ExtraFile> {
+        let found =
+            |path: &str| FoundFile { path: path.to_owned(), executable: path.ends_with('a'), digest: Digest::of(b"") };
         let files = [found("files/a"), found("files/b/c"), found("filesystem")];
         let known = Known { packages: Some(crate::packages::Resolved::default()), ..Known::default() };
         let folder = SourceView::default();
@@ -350,8 +355,7 @@ mod tests {
         assert_eq!(lint(&plan), []);
         let Deed::Inject(injection) = &plan.stages[0].deeds[1] else { panic!("{plan:?}") };
         let Selection::Extra(files) = &injection.what else { panic!("{injection:?}") };
-        let paths: Vec<_> = files.iter().map(|file| file.path.as_str()).collect();
-        assert_eq!(paths, ["/opt/x/a", "/opt/x/b/c"]);
+        files.clone()
     }
 
     use crate::digest::Digest;

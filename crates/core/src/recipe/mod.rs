@@ -118,8 +118,17 @@ pub struct Ground<'a> {
 pub struct FoundFile {
     /// In the folder, `/` between the parts.
     pub path: String,
+    /// May its owner execute it?
+    pub executable: bool,
     /// Of its bytes.
     pub digest: Digest,
+}
+
+impl FoundFile {
+    /// Permission bits where nobody says others.
+    pub fn mode(&self) -> u32 {
+        if self.executable { 0o755 } else { 0o644 }
+    }
 }
 
 /// What packages leave behind that differs from one making to the next, and is of no use.
