@@ -24,10 +24,12 @@ impl Engine {
         observer: &dyn Observer,
     ) -> Result<Built, Failure> {
         let app = self.app_name(wish, &app_file);
-        let mut next = Wish { name: Some(app.clone()), ..wish.clone() };
+        // A name that nobody gave is of the folder, and no part of a plan (`Engine::plan_one`).
+        let mut next = Wish { default_name: app.clone(), ..wish.clone() };
+        let given = wish.name.as_ref().or(app_file.name.as_ref()).is_some();
         let (mut steps, mut outputs) = (Vec::new(), Vec::new());
         for (number, before) in app_file.before.iter().enumerate() {
-            let inner = inner(&next, before, &app, number)?;
+            let inner = inner(&next, before, (&app, given), number)?;
             let built = self.prepare_one(&inner, view.clone(), before.app_file(), observer).await?;
             steps.extend(built.steps);
             let (tree, staging) = self.output(&built.artifact, before).await?;
@@ -72,12 +74,49 @@ impl Engine {
     }
 }
 
-/// What is wished for of one that stands before others.
-pub(crate) fn inner(wish: &Wish, before: &Before, app: &AppName, number: usize) -> Result<Wish, Failure> {
+/// What is wished for of one that stands before others: of that app, whose name was given or is the folder's.
+pub(crate) fn inner(
+    wish: &Wish,
+    before: &Before,
+    (app, given): (&AppName, bool),
+    number: usize,
+) -> Result<Wish, Failure> {
     let name = format!("{app}.{}", number + 1);
     let unnamed = |_| {
         let what = format!("`{name}`, which is prepared before `{app}`, is no name of an app");
         Failure::new(Fault::Source, what).hint("give the app a shorter name")
     };
-    Ok(Wish { name: Some(name.parse().map_err(unnamed)?), base: before.base.clone(), ..wish.clone() })
+    let name: AppName = name.parse().map_err(unnamed)?;
+    Ok(Wish { name: given.then(|| name.clone()), default_name: name, base: before.base.clone(), ..wish.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use till_testkit::MemorySource;
+
+    use super::*;
+
+    #[test]
+    fn only_a_name_that_was_given_goes_on_as_one() {
+        let wish = Wish {
+            source: Arc::new(MemorySource::new(&[])),
+            base: None,
+            name: None,
+            default_name: "folder".parse().unwrap(),
+            env: std::collections::BTreeMap::new(),
+            choice: till_core::dockerfile::spec::Choice::default(),
+            buildpacks: Vec::new(),
+            reach: crate::world::Reach::World,
+            secrets: std::collections::BTreeMap::new(),
+            afresh: false,
+            clear_cache: false,
+        };
+        let before: Before = serde_json::from_str(r#"{ "output": "/out" }"#).unwrap();
+        let app = "shop".parse().unwrap();
+        for (given, name) in [(true, Some("shop.2")), (false, None)] {
+            let inner = inner(&wish, &before, (&app, given), 1).unwrap();
+            assert_eq!(inner.name.as_ref().map(AppName::as_str), name);
+            assert_eq!(inner.default_name.as_str(), "shop.2");
+        }
+    }
 }

@@ -116,7 +116,8 @@ impl Engine {
             return self.plan_one(wish, view, app_file, observer).await;
         };
         // What comes after it depends on what it makes.
-        let inner = chain::inner(wish, first, &self.app_name(wish, &app_file), 0)?;
+        let given = wish.name.as_ref().or(app_file.name.as_ref()).is_some();
+        let inner = chain::inner(wish, first, (&self.app_name(wish, &app_file), given), 0)?;
         let mut planned = self.plan_one(&inner, view, first.app_file(), observer).await?;
         let what = "this is the first plan of several in a row: the next is made when the output of this one is there";
         planned.view.notices.push(Notice { path: app::FILE.to_owned(), what: what.to_owned() });
