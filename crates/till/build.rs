@@ -1,15 +1,17 @@
-//! Builds `lifecycle`, which runs inside instances: another program for the same processor, static, and in `till` as bytes
-//! (`src/inside.rs`).
+//! Builds `lifecycle`, which runs inside instances, and `guest`, which runs inside machines: other programs for the same
+//! processor, static, and in `till` as bytes (`src/inside.rs`).
 //!
-//! By a cargo of its own, because it has another profile and other flags than `till`. In a directory of its own, because this
-//! build holds the lock of the other.
+//! By a cargo of their own, because they have another profile and other flags than `till`. In a directory of their own, because
+//! this build holds the lock of the other.
 
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The program, and the profile of the workspace's Cargo.toml that makes it small.
-const PROGRAM: &str = "lifecycle";
+/// The programs, with what cargo calls them.
+const PROGRAMS: [(&str, &str); 2] = [("lifecycle", "till-lifecycle"), ("guest", "till-guest")];
+/// The profile of the workspace's Cargo.toml that makes them small.
+const PROFILE: &str = "lifecycle";
 
 /// What the cargo that runs us says to its own compilers and to us, and the other must not take as said to it. What is not
 /// here (the registry's settings, linkers, the jobserver) holds for both.
@@ -33,29 +35,36 @@ const NOT_FOR_IT: [&str; 14] = [
 fn main() {
     let given = |name: &str| env::var_os(name).unwrap_or_else(|| panic!("cargo sets {name}"));
     let workspace = Path::new(&given("CARGO_MANIFEST_DIR")).join("../..");
-    for path in ["crates/lifecycle/src", "crates/lifecycle/Cargo.toml", "Cargo.toml", "Cargo.lock"] {
+    for (program, _) in PROGRAMS {
+        for path in ["src", "Cargo.toml"] {
+            println!("cargo::rerun-if-changed={}", workspace.join("crates").join(program).join(path).display());
+        }
+    }
+    for path in ["Cargo.toml", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", workspace.join(path).display());
     }
     println!("cargo::rerun-if-changed=build.rs");
 
     let target = given("TARGET");
-    let directory = PathBuf::from(given("OUT_DIR")).join(PROGRAM);
-    let mut cargo = Command::new(given("CARGO"));
-    cargo.current_dir(&workspace).args(["build", "--quiet", "--locked", "--package", "till-lifecycle"]);
-    cargo.args(["--bin", PROGRAM, "--profile", PROGRAM]);
-    cargo.arg("--target").arg(&target).arg("--target-dir").arg(&directory);
-    for (name, _) in env::vars_os() {
-        let is_ours = name.to_str().is_some_and(|name| NOT_FOR_IT.iter().any(|prefix| name.starts_with(prefix)));
-        if is_ours {
-            cargo.env_remove(name);
+    let directory = PathBuf::from(given("OUT_DIR")).join("programs");
+    for (program, package) in PROGRAMS {
+        let mut cargo = Command::new(given("CARGO"));
+        cargo.current_dir(&workspace).args(["build", "--quiet", "--locked", "--package", package]);
+        cargo.args(["--bin", program, "--profile", PROFILE]);
+        cargo.arg("--target").arg(&target).arg("--target-dir").arg(&directory);
+        for (name, _) in env::vars_os() {
+            let is_ours = name.to_str().is_some_and(|name| NOT_FOR_IT.iter().any(|prefix| name.starts_with(prefix)));
+            if is_ours {
+                cargo.env_remove(name);
+            }
         }
-    }
-    // At a fixed address, too: a position-independent one carries a table of relocations, and is 60 KiB larger.
-    cargo.env("RUSTFLAGS", "-C target-feature=+crt-static -C relocation-model=static");
-    let status = cargo.status().unwrap_or_else(|error| panic!("cannot start cargo for {PROGRAM}: {error}"));
-    assert!(status.success(), "cannot build {PROGRAM} ({status})");
+        // At a fixed address, too: a position-independent one carries a table of relocations, and is 60 KiB larger.
+        cargo.env("RUSTFLAGS", "-C target-feature=+crt-static -C relocation-model=static");
+        let status = cargo.status().unwrap_or_else(|error| panic!("cannot start cargo for {program}: {error}"));
+        assert!(status.success(), "cannot build {program} ({status})");
 
-    // `inside.rs` need not know the target.
-    let built = directory.join(&target).join(PROGRAM).join(PROGRAM);
-    println!("cargo::rustc-env=TILL_LIFECYCLE={}", built.display());
+        // `inside.rs` need not know the target.
+        let built = directory.join(&target).join(PROFILE).join(program);
+        println!("cargo::rustc-env=TILL_{}={}", program.to_uppercase(), built.display());
+    }
 }

@@ -23,7 +23,8 @@ Usage: cargo xtask TASK
   setup          install the system packages that are missing (Debian, as root)
   check          formatting, clippy, walls, sizes of files, documentation, dependencies
   walls          only the walls: who may use whom, licences, sizes of files
-  test [--all]   setup, check, and every test; --all: those that take minutes and the demo, too
+  test [--vm|--all]
+                 setup, check, and every test; --vm: those of machines that take minutes, too; --all: all of them, and the demo
   instructions [--write]
                  count what till executes in W1 and W2, and compare with what it did before; --write: keep the new counts
   demo           setup, build till, make the base images, prepare and run four real apps
@@ -49,6 +50,7 @@ fn dispatch(words: &[&str]) -> Result<()> {
         ["check"] => check::check(&repository),
         ["walls"] => walls::walls(&repository),
         ["test"] => test::test(&repository, test::Extent::Usual),
+        ["test", "--vm"] => test::test(&repository, test::Extent::Machines),
         ["test", "--all"] => test::test(&repository, test::Extent::All),
         ["bench", words @ ..] => bench::bench(&repository, words),
         ["instructions"] => instructions::instructions(&repository),

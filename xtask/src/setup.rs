@@ -25,11 +25,20 @@ const fn need(package: &'static str, sign: Sign, why: &'static str) -> Need {
     Need { package, sign, why }
 }
 
-const NEEDS: [Need; 16] = [
+const NEEDS: [Need; 26] = [
     need("runc", Sign::Tool("runc"), "runs instances"),
     need("mmdebstrap", Sign::Tool("mmdebstrap"), "makes base images"),
     need("passt", Sign::Tool("pasta"), "gives instances a network without touching the host's"),
     need("git", Sign::Tool("git"), "reads repositories"),
+    need("qemu-system-x86", Sign::Tool("qemu-system-x86_64"), "runs machines"),
+    need("qemu-utils", Sign::Tool("qemu-img"), "writes disks as qcow2"),
+    need("e2fsprogs", Sign::Tool("mke2fs"), "makes the file system of disks"),
+    need("dosfstools", Sign::Tool("mkfs.vfat"), "makes the EFI system partition of disks"),
+    need("mtools", Sign::Tool("mcopy"), "fills it"),
+    need("grub-common", Sign::Tool("grub-mkimage"), "makes the boot loader of disks"),
+    need("grub-pc-bin", Sign::File("/usr/lib/grub/i386-pc/boot.img"), "the same, for a BIOS"),
+    need("grub-efi-amd64-bin", Sign::File("/usr/lib/grub/x86_64-efi/moddep.lst"), "the same, for UEFI"),
+    need("kmod", Sign::Tool("depmod"), "says which modules of a kernel need which"),
     need("ca-certificates", Sign::File("/etc/ssl/certs/ca-certificates.crt"), "whom package clients trust"),
     need("gcc", Sign::Tool("cc"), "compiles the C parts of zstd and SQLite"),
     need("libc6-dev", Sign::File("/usr/include/stdio.h"), "the same"),
@@ -46,6 +55,7 @@ const NEEDS: [Need; 16] = [
     need("buildah", Sign::Tool("buildah"), "tests: is our image the same?"),
     need("zstd", Sign::Tool("zstd"), "the bench: what is a compressor's limit here?"),
     need("valgrind", Sign::Tool("valgrind"), "tests: how many instructions are executed?"),
+    need("ovmf", Sign::File("/usr/share/OVMF/OVMF_CODE_4M.fd"), "tests: do disks boot by UEFI?"),
     need("podman", Sign::Tool("podman"), "tests: do others run our images?"),
 ];
 
@@ -71,6 +81,11 @@ pub(crate) fn setup() -> Result<()> {
         tools::say(&format!("  missing: {} ({})", need.package, need.why));
     }
     install(&missing)?;
+    // Some packages of another release cannot stay beside those that were missing, and are missing now.
+    let replaced = self::missing();
+    if !replaced.is_empty() {
+        install(&replaced)?;
+    }
     let still: Vec<_> = self::missing().iter().map(|need| need.package).collect();
     if !still.is_empty() {
         bail!("installed, but what we need of them is not to be found: {}", still.join(", "));

@@ -14,12 +14,17 @@ use crate::{demo, instructions, setup};
 pub(crate) enum Extent {
     /// Setup, checks, tests, instructions.
     Usual,
+    /// The same, and the tests of machines that take minutes.
+    Machines,
     /// The tests that take minutes and the demo, too.
     All,
 }
 
 /// How the names of tests begin that compile with toolchains of a gigabyte, by several builders.
 const SLOW: &str = "toolchains_";
+
+/// How the names of tests begin that start machines again and again, which takes minutes where nothing helps to emulate them.
+const MACHINES: &str = "vm_";
 
 /// Runs all of it, and says at the end what failed.
 pub(crate) fn test(repository: &Repository, extent: Extent) -> Result<()> {
@@ -75,7 +80,8 @@ fn tests(repository: &Repository, extent: Extent) -> Result<End> {
     }
     let mut command = repository.cargo(["test", "--workspace", "--no-fail-fast"]);
     let skip: &[&str] = match extent {
-        Extent::Usual => &["--", "--skip", SLOW],
+        Extent::Usual => &["--", "--skip", SLOW, "--skip", MACHINES],
+        Extent::Machines => &["--", "--skip", SLOW],
         Extent::All => &[],
     };
     command.args(skip);

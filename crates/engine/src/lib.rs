@@ -14,6 +14,7 @@
 //! run.rs       artifacts that run
 //! usage.rs     what a base says itself of how it is used
 //! world.rs     what a Dockerfile names of the world outside
+//! disk.rs      images as disks that boot
 //! exchange/    images to registries and from them
 //! catalog.rs   what there is: bases and artifacts, found by what people type
 //! collect.rs   gc, and the sweep at start
@@ -26,6 +27,7 @@ mod catalog;
 mod chain;
 mod collect;
 mod detect;
+mod disk;
 mod draft;
 mod exchange;
 mod import;
@@ -47,13 +49,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use till_core::contract::Settings;
-use till_core::port::{Bootstrapper, Environment, Fetcher, Registry, Runner, Sources};
+use till_core::port::{Bootstrapper, DiskMaker, Environment, Fetcher, Registry, Runner, Sources};
 use till_core::{Failure, Fault};
 use till_image::Store;
 use till_ledger::Ledger;
 
 pub use catalog::{ArtifactEntry, BaseAbout, BaseEntry};
 pub use collect::{Collection, Swept};
+pub use disk::{DiskWish, KERNEL, WrittenDisk};
 pub use exchange::{PullTraffic, Pulled, PushTraffic, PushWish, Pushed};
 pub use import::{BaseImported, ImportWish, Naming};
 pub use inventory::{Format, ImageDifference, Named};
@@ -78,6 +81,8 @@ pub struct Engine {
     pub environment: Arc<dyn Environment>,
     /// What makes systems from packages.
     pub bootstrapper: Arc<dyn Bootstrapper>,
+    /// What makes disks of images.
+    pub disks: Arc<dyn DiskMaker>,
     /// What runs artifacts.
     pub runner: Arc<dyn Runner>,
     /// Where images come from and go to.

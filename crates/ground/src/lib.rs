@@ -9,6 +9,7 @@
 //! source/      SourceTree: a directory, a git repository
 //! debian/      Bootstrapper: mmdebstrap
 //! registry/    Registry: images, by the distribution protocol
+//! qemu/        DiskMaker: disks that boot
 //! container/   Environment and Runner: an OCI runtime over overlayfs
 //! ```
 
@@ -17,6 +18,7 @@ pub mod debian;
 pub mod fetch;
 mod http;
 pub mod process;
+pub mod qemu;
 pub mod registry;
 mod scratch;
 pub mod source;

@@ -1,4 +1,4 @@
-//! Debian packages (deb(5)): what one says of itself. Nothing of it is unpacked.
+//! Debian packages (deb(5)): what one says of itself, and its files. Nothing of it is run.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::copy::archives::{Content, look};
 use crate::error::{ImageError, failed};
 use crate::unpack::reader::Reader;
+use crate::unpack::{Unpacking, unpack};
 
 const MAGIC: &[u8; 8] = b"!<arch>\n";
 /// An `ar` member's header.
@@ -20,8 +21,26 @@ pub fn control(path: &Path) -> Result<String, ImageError> {
     read(&mut file).map_err(failed("read the package", path))
 }
 
-fn read(file: &mut (impl Read + Seek)) -> io::Result<String> {
-    let bad = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why.to_owned());
+/// Unpacks the files of a package into a directory that has nothing yet.
+pub fn extract(path: &Path, into: &Path) -> Result<(), ImageError> {
+    let mut file = File::open(path).map_err(failed("read", path))?;
+    let mut part = member(&mut file, "data.tar").map_err(failed("read the package", path))?;
+    let unpacking = Unpacking::plain(Some((0, 0)));
+    match look(&mut part).map_err(failed("read the package", path))? {
+        Content::Archive(mut archive) => unpack(&mut archive, into, "", &unpacking).map(drop),
+        Content::File(_) => {
+            let why = io::Error::new(io::ErrorKind::InvalidData, "its data.tar is not a tar archive");
+            Err(failed("read the package", path)(why))
+        }
+    }
+}
+
+fn bad(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why.to_owned())
+}
+
+/// The part of that name, however it is compressed.
+fn member<R: Read + Seek>(mut file: R, name: &str) -> io::Result<io::Take<R>> {
     let mut magic = [0; MAGIC.len()];
     file.read_exact(&mut magic)?;
     if &magic != MAGIC {
@@ -29,30 +48,33 @@ fn read(file: &mut (impl Read + Seek)) -> io::Result<String> {
     }
     loop {
         let mut header = [0; HEADER];
-        file.read_exact(&mut header).map_err(|_| bad("it has no control.tar"))?;
+        file.read_exact(&mut header).map_err(|_| bad(&format!("it has no {name}")))?;
         let text = |range: std::ops::Range<usize>| String::from_utf8_lossy(&header[range]).trim().to_owned();
         let size: u64 = text(48..58).parse().map_err(|_| bad("a part of it has no size"))?;
-        if !text(0..16).starts_with("control.tar") {
-            // Parts begin at even places.
-            let next = i64::try_from(size.next_multiple_of(2)).map_err(|_| bad("a part of it is too large"))?;
-            file.seek(SeekFrom::Current(next))?;
-            continue;
+        if text(0..16).starts_with(name) {
+            return Ok(file.take(size));
         }
-        let mut part = file.take(size);
-        let Content::Archive(archive) = look(&mut part)? else {
-            return Err(bad("its control.tar is not a tar archive"));
-        };
-        let mut archive = archive.take(MAX_CONTROL);
-        let mut reader = Reader::new(&mut archive);
-        while let Some(entry) = reader.next()? {
-            if matches!(entry.path.as_slice(), b"./control" | b"control") {
-                let mut text = String::new();
-                reader.read_to_string(&mut text)?;
-                return Ok(text);
-            }
-        }
-        return Err(bad("its control.tar has no control file"));
+        // Parts begin at even places.
+        let next = i64::try_from(size.next_multiple_of(2)).map_err(|_| bad("a part of it is too large"))?;
+        file.seek(SeekFrom::Current(next))?;
     }
+}
+
+fn read(file: &mut (impl Read + Seek)) -> io::Result<String> {
+    let mut part = member(file, "control.tar")?;
+    let Content::Archive(archive) = look(&mut part)? else {
+        return Err(bad("its control.tar is not a tar archive"));
+    };
+    let mut archive = archive.take(MAX_CONTROL);
+    let mut reader = Reader::new(&mut archive);
+    while let Some(entry) = reader.next()? {
+        if matches!(entry.path.as_slice(), b"./control" | b"control") {
+            let mut text = String::new();
+            reader.read_to_string(&mut text)?;
+            return Ok(text);
+        }
+    }
+    Err(bad("its control.tar has no control file"))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod archive;
 mod compress;
 mod copy;
 mod deb;
+mod disk;
 mod error;
 mod export;
 mod ids;
@@ -28,7 +29,11 @@ mod unpack;
 pub use admit::{Admitted, ImportLimits, Policy, Verified, admit, verify_layer};
 pub use compress::Compression;
 pub use copy::{Gathering, Landed, Rewriting, gather, land};
-pub use deb::control;
+pub use deb::{control, extract};
+pub use disk::{
+    BadDisk, BootSector, DiskFormat, DiskIds, ESP_BYTES, ESP_OFFSET, Initramfs, ROOT_OFFSET, check as check_disk,
+    initramfs, root_bytes, settle, write_table,
+};
 pub use error::ImageError;
 pub use export::{Destination, ExportCompression, converted, export};
 pub use ids::IdShift;
@@ -38,7 +43,7 @@ pub use pack::{Packed, Packing, pack};
 pub use platform::{BadPlatform, Platform};
 pub use reading::open_layer;
 pub use referrer::{Attached, attach, attached, blobs_of};
-pub use remove::{find_matching, read_text, remove_matching};
+pub use remove::{find_matching, read_file, read_text, remove_matching};
 pub use scan::{chain_ids, list_files, take_inventory};
 pub use store::{BlobWriter, Store};
 pub use tree::followed;

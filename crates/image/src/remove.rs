@@ -80,6 +80,11 @@ pub fn find_matching(root: &Path, pattern: &str) -> Result<Vec<String>, ImageErr
 /// What a file of a tree says; links are followed inside it. None when it is no file, or not there. What is no UTF-8 is
 /// replaced; more than `limit` bytes are an error.
 pub fn read_text(root: &Path, path: &str, limit: u64) -> Result<Option<String>, ImageError> {
+    Ok(read_file(root, path, limit)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// The same of any file.
+pub fn read_file(root: &Path, path: &str, limit: u64) -> Result<Option<Vec<u8>>, ImageError> {
     let tree = open_tree(root)?;
     let shown = || root.join(path.trim_start_matches('/'));
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -93,9 +98,9 @@ pub fn read_text(root: &Path, path: &str, limit: u64) -> Result<Option<String>, 
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| failed("read", shown())(error))?;
     if bytes.len() as u64 > limit {
-        return Err(bad(path, "the file is larger than a text that is read"));
+        return Err(bad(path, "the file is larger than what is read of files"));
     }
-    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+    Ok(Some(bytes))
 }
 
 /// Adds the entries of `path` that a part of a pattern matches.

@@ -5,6 +5,7 @@
 //! machine.rs      Environment, Instance: steps are closures over files in memory; layers are real blobs of a store
 //! source.rs       SourceTree: files in memory
 //! packages.rs     Bootstrapper: a file for each package
+//! disks.rs        DiskMaker: what was ordered
 //! bench.rs        Runner: a table of what runs
 //! shelf.rs        Registry: documents and blobs in memory
 //! archive.rs      what stands in a tar
@@ -16,6 +17,7 @@
 pub mod archive;
 mod bench;
 pub mod conformance;
+mod disks;
 mod machine;
 mod packages;
 mod shelf;
@@ -23,6 +25,7 @@ mod source;
 mod tree;
 
 pub use bench::Bench;
+pub use disks::Disks;
 pub use machine::{Held, Machine, Scene};
 pub use packages::{Packages, deb};
 pub use shelf::Shelf;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use till_core::model::{AppName, BaseName, BaseRef, ImageName};
+use till_core::plan::Bytes;
 
 /// Turns source code into immutable server images that run, scale and stay patched.
 #[derive(Debug, Parser)]
@@ -126,17 +127,34 @@ pub(crate) enum Base {
     Export {
         #[arg(value_name = "NAME[@VERSION]")]
         base: BaseRef,
-        /// oci:DIR[:REFERENCE], oci-archive:FILE[:REFERENCE] or docker-archive:FILE[:NAME:TAG]
+        /// oci:DIR[:REFERENCE], oci-archive:FILE[:REFERENCE], docker-archive:FILE[:NAME:TAG], or disk:FILE.qcow2 or
+        /// disk:FILE.raw for a disk that boots
         target: String,
         /// How layers are compressed there; `keep` keeps the base's digest; in a docker-archive they never are
         #[arg(long, default_value = "gzip")]
         compression: ExportCompression,
+        #[command(flatten)]
+        disk: DiskOptions,
     },
     /// Forget one version
     Remove {
         #[arg(value_name = "NAME[@VERSION]")]
         base: BaseRef,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiskOptions {
+    /// The kernel of a disk, by its Debian package (default: the image's own, or linux-image-cloud-amd64)
+    #[arg(long, value_name = "PACKAGE[=VERSION]")]
+    pub(crate) kernel: Option<String>,
+    /// How large a disk is, e.g. 4GiB (default: what is on it, and some room); it grows with the one it is put on
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    pub(crate) size: Option<Bytes>,
+}
+
+fn bytes(text: &str) -> Result<Bytes, String> {
+    Bytes::try_from(text.to_owned()).map_err(|error| error.to_string())
 }
 
 #[derive(Debug, Args)]
@@ -247,12 +265,15 @@ pub(crate) enum Artifact {
     /// Write one for other tools
     Export {
         artifact: String,
-        /// oci:DIR[:REFERENCE], oci-archive:FILE[:REFERENCE] or docker-archive:FILE[:NAME:TAG]
+        /// oci:DIR[:REFERENCE], oci-archive:FILE[:REFERENCE], docker-archive:FILE[:NAME:TAG], or disk:FILE.qcow2 or
+        /// disk:FILE.raw for a disk that boots
         target: String,
         /// How layers are compressed there; `keep` keeps the artifact's digest, gzip is read by every tool; in a
         /// docker-archive they never are
         #[arg(long, default_value = "gzip")]
         compression: ExportCompression,
+        #[command(flatten)]
+        disk: DiskOptions,
     },
     /// Put one that buildpacks made upon another run image, without building it again
     Rebase {

@@ -11,13 +11,14 @@ use till_ground::Patience;
 use till_ground::container::{self, Containers, Machine, Runtime};
 use till_ground::debian::Mmdebstrap;
 use till_ground::fetch::Web;
+use till_ground::qemu::Machines;
 use till_ground::registry::{Registries, auth_files};
 use till_ground::source::Places;
 use till_image::Store;
 use till_ledger::Ledger;
 
 use crate::config::Config;
-use crate::inside::LIFECYCLE;
+use crate::inside::{GUEST, LIFECYCLE};
 
 /// Everything, wired. What the dead left behind is swept away first.
 pub(crate) async fn engine(data: &Path) -> Result<Engine, Failure> {
@@ -40,6 +41,7 @@ pub(crate) async fn engine(data: &Path) -> Result<Engine, Failure> {
         store,
         environment: containers.clone(),
         bootstrapper: Arc::new(Mmdebstrap { apt: PathBuf::from("/etc/apt") }),
+        disks: Arc::new(Machines { guest: GUEST }),
         runner: containers,
         registry: Arc::new(Registries::new(
             Path::new("/etc/containers"),

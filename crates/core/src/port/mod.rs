@@ -1,11 +1,13 @@
 //! Ports: everything outside is reached through one of these. Few methods each; they speak in paths and digests, not in
 //! streams, because the tools behind them work on files.
 
+mod disk;
 mod instance;
 mod registry;
 mod runner;
 mod source;
 
+pub use disk::{DiskMaker, DiskOrder, MadeDisk};
 pub use instance::{
     Answers, Bootstrapper, Capture, Environment, Evidence, Exit, Instance, Layer, Lent, Loan, LogSink, MAX_TEXT, Mount,
     Obstacle, Opening, Program, Unstartable,

@@ -93,6 +93,7 @@ async fn engine(folder: &Path, environment: impl FnOnce(Store) -> Arc<dyn Enviro
         store,
         data,
         bootstrapper: Arc::<Packages>::default(),
+        disks: Arc::new(till_testkit::Disks::default()),
         runner: Arc::<Bench>::default(),
         registry: shelf.clone(),
         fetcher: shelf.clone(),

@@ -17,6 +17,7 @@
 mod code;
 mod collect;
 mod compose;
+mod disk;
 mod exchange;
 mod house;
 mod inventory;

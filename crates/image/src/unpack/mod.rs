@@ -42,6 +42,12 @@ impl Unpacking {
         Self { ids, owner, whiteouts: Whiteouts::Refuse, limit_bytes, limit_files: None }
     }
 
+    /// An archive that is no layer, as it is, with the ids of this host.
+    pub(crate) fn plain(owner: Option<(u32, u32)>) -> Self {
+        let ids = IdShift { first: 0, count: 65_536 };
+        Self { ids, owner, whiteouts: Whiteouts::Plain, limit_bytes: None, limit_files: None }
+    }
+
     /// How a layer becomes a tree. It was looked through when it came into the store: there are no limits.
     pub(crate) fn of_layer(ids: IdShift) -> Self {
         Self { ids, owner: None, whiteouts: Whiteouts::Overlay, limit_bytes: None, limit_files: None }

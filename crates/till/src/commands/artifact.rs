@@ -7,7 +7,7 @@ use till_core::{Failure, ManifestDigest};
 use till_engine::{ArtifactEntry, Engine, RebaseWish, Rebased};
 use till_image::{Compression, Destination};
 
-use super::{inventory, table, time};
+use super::{disk, inventory, table, time};
 use crate::cli::{Artifact, ExportCompression};
 use crate::screen::{Screen, clean};
 
@@ -19,9 +19,15 @@ pub(super) async fn run(engine: &Engine, command: Artifact, screen: &Screen) -> 
             show(&entry, &engine.take_inventory(&entry.image).await?, screen);
             Ok(())
         }
-        Artifact::Export { artifact, target, compression } => {
-            export(engine, &artifact, &target, compression, screen).await
-        }
+        Artifact::Export { artifact, target, compression, disk } => match disk::wished(&target, &disk)? {
+            Some(wish) => {
+                let (entry, written) = engine.export_disk(&artifact, &wish, screen).await?;
+                let value = json!({ "artifact": entry.fact.digest });
+                disk::show(&target, &wish, &written, value, screen);
+                Ok(())
+            }
+            None => export(engine, &artifact, &target, compression, screen).await,
+        },
         Artifact::Rebase { artifact, run_image, force } => {
             let rules = if force { Rules::Waived } else { Rules::Held };
             let wish = RebaseWish { artifact, run: run_image, rules };

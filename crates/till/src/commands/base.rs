@@ -9,7 +9,7 @@ use till_engine::{BaseAbout, BaseEntry, BaseImported, Engine, ImportWish, LockUs
 use till_image::{Destination, ImportLimits, ImportSource, Policy};
 
 use super::artifact::{exported_to, form};
-use super::{steps, table, time};
+use super::{disk, steps, table, time};
 use crate::cli::{AboutBase, Base, Import, Setuid};
 use crate::screen::{Screen, clean};
 
@@ -33,7 +33,12 @@ pub(super) async fn run(engine: &Engine, command: Base, screen: &Screen) -> Resu
             Ok(())
         }
         Base::Import(wish) => import(engine, &wish, screen).await,
-        Base::Export { base, target, compression } => {
+        Base::Export { base, target, compression, disk } => {
+            if let Some(wish) = disk::wished(&target, &disk)? {
+                let (entry, written) = engine.export_base_disk(&base, &wish, screen).await?;
+                disk::show(&target, &wish, &written, json!({ "base": name(&entry.fact.version) }), screen);
+                return Ok(());
+            }
             let to = Destination::parse(&target)?;
             let (entry, exported) = engine.export_base(&base, &to, form(compression)).await?;
             let mut value = exported_to(&to, &exported);

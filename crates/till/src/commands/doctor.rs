@@ -33,6 +33,11 @@ pub(super) async fn doctor(data: &Path, screen: &Screen) -> Result<ExitCode, Fai
         ("git", "apt-get install git"),
         ("mmdebstrap", "apt-get install mmdebstrap"),
         ("pasta", "apt-get install passt"),
+        ("qemu-img", "apt-get install qemu-utils; only disks need it"),
+        ("grub-mkimage", "apt-get install grub-common grub-pc-bin grub-efi-amd64-bin; only disks need it"),
+        ("mkfs.vfat", "apt-get install dosfstools; only disks need it"),
+        ("mcopy", "apt-get install mtools; only disks need it"),
+        ("depmod", "apt-get install kmod; only disks need it"),
     ] {
         checks.push(found(tool, remedy));
     }

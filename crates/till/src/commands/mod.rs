@@ -3,6 +3,7 @@
 mod artifact;
 mod base;
 mod build;
+mod disk;
 mod doctor;
 mod exchange;
 mod explain;

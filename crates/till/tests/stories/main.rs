@@ -25,6 +25,7 @@ mod cnb;
 mod compose;
 mod crash;
 mod detect;
+mod disk;
 mod dockerfile;
 mod export;
 mod heroku;

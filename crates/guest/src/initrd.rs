@@ -1,0 +1,62 @@
+//! The first process of the initramfs.
+
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+
+use rustix::fs::CWD;
+use rustix::mount::{MountFlags, mount, mount_move};
+use till_guest::{INIT, PREPARE, ROOT};
+
+use crate::{Result, disks, failed, grow, modules, prepare, system};
+
+/// Where the root file system is mounted before it is the root.
+const NEW_ROOT: &str = "/sysroot";
+
+/// Finds out what this machine is for, and goes on with that.
+pub(crate) fn run() -> Result<()> {
+    system::mount_kernel("")?;
+    modules::load();
+    if system::command_line(PREPARE).is_some() {
+        return prepare::run();
+    }
+    let uuid = system::command_line(ROOT).ok_or_else(|| format!("the kernel was not told {ROOT}UUID"))?;
+    let init = system::command_line(INIT).ok_or_else(|| format!("the kernel was not told {INIT}PATH"))?;
+    let device = disks::by_uuid(&uuid)?;
+    // A disk that does not grow is still a disk.
+    if let Err(why) = grow::partition(&device) {
+        eprintln!("till: {why}");
+    }
+    std::fs::create_dir_all(NEW_ROOT).map_err(failed("make", NEW_ROOT))?;
+    let path = device.path();
+    mount(path.as_path(), NEW_ROOT, "ext4", MountFlags::RELATIME, c"").map_err(failed("mount", path.display()))?;
+    if let Err(why) = grow::file_system(&device, Path::new(NEW_ROOT)) {
+        eprintln!("till: {why}");
+    }
+    go_on(&init)
+}
+
+/// Makes the root file system the root, and becomes its first process (switch_root(8)). What is in the initramfs stays in
+/// memory: two megabytes.
+fn go_on(init: &str) -> Result<()> {
+    for name in ["proc", "sys", "dev", "run"] {
+        let (from, to) = (format!("/{name}"), format!("{NEW_ROOT}/{name}"));
+        let _ = std::fs::create_dir(&to);
+        mount_move(from.as_str(), to.as_str()).map_err(failed("move", from))?;
+    }
+    std::env::set_current_dir(NEW_ROOT).map_err(failed("enter", NEW_ROOT))?;
+    rustix::mount::move_mount(CWD, ".", CWD, "/", rustix::mount::MoveMountFlags::empty())
+        .map_err(failed("move", NEW_ROOT))?;
+    rustix::process::chroot(".").map_err(failed("enter", NEW_ROOT))?;
+    std::env::set_current_dir("/").map_err(failed("enter", "/"))?;
+    let mut command = std::process::Command::new(init);
+    if init == till_guest::PROGRAM {
+        command.arg("machine");
+    }
+    let error = command.env_clear().env("PATH", service_path()).exec();
+    Err(failed("start", init)(error))
+}
+
+/// Where systems have their programs.
+fn service_path() -> &'static str {
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+}

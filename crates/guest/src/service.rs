@@ -1,0 +1,151 @@
+//! One command: who, where, with what. No shell, and nothing of the image but its users.
+
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{ExitStatus, Stdio};
+
+use rustix::process::{Gid, Uid};
+use till_guest::Command;
+
+use crate::{Result, failed};
+
+/// Who runs a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct User {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) groups: Vec<u32>,
+    pub(crate) home: String,
+}
+
+/// Who is meant: a name or a number in the passwd(5) of `root`, perhaps with `:` and a group.
+pub(crate) fn user(root: &str, wanted: &str) -> Result<User> {
+    let read = |name: &str| std::fs::read_to_string(format!("{root}/etc/{name}")).unwrap_or_default();
+    find(&read("passwd"), &read("group"), wanted)
+}
+
+fn find(passwd: &str, group: &str, wanted: &str) -> Result<User> {
+    let (name, given) = wanted.split_once(':').map_or((wanted, None), |(name, group)| (name, Some(group)));
+    let lines = || passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).filter(|line| line.len() >= 6);
+    let number = name.parse::<u32>().ok();
+    let named = lines().find(|line| line[0] == name);
+    let entry = named.or_else(|| lines().find(|line| number.is_some() && line[2].parse().ok() == number));
+    let groups = || group.lines().map(|line| line.split(':').collect::<Vec<_>>()).filter(|line| line.len() >= 4);
+    let gid_of = |group: &str| {
+        let found = groups().find(|line| line[0] == group).and_then(|line| line[2].parse().ok());
+        found.or_else(|| group.parse().ok()).ok_or_else(|| format!("the image has no group `{group}`"))
+    };
+    let gid = given.map(gid_of).transpose()?;
+    let Some(entry) = entry else {
+        let uid = number.ok_or_else(|| format!("the image has no user `{name}`"))?;
+        return Ok(User { uid, gid: gid.unwrap_or(0), groups: Vec::new(), home: "/".to_owned() });
+    };
+    let parsed = |text: &str| text.parse::<u32>().map_err(failed("read", "/etc/passwd"));
+    let is_member = |line: &Vec<&str>| line[3].split(',').any(|member| member == entry[0]);
+    let more = groups().filter(is_member).filter_map(|line| line[2].parse().ok()).collect();
+    Ok(User {
+        uid: parsed(entry[2])?,
+        gid: gid.map_or_else(|| parsed(entry[3]), Ok)?,
+        groups: more,
+        home: entry[5].to_owned(),
+    })
+}
+
+/// The command as a process that is about to be started, in the image at `root`.
+pub(crate) fn prepared(root: &str, command: &Command) -> Result<std::process::Command> {
+    let user = user(root, &command.user)?;
+    let (program, arguments) = command.argv.split_first().ok_or("the command is empty")?;
+    // The search is ours: what is found is found where the command will be.
+    let path = command.env.get("PATH").map_or("/usr/local/bin:/usr/bin:/bin", String::as_str);
+    let program = search(root, program, path, &command.dir);
+    let mut process = std::process::Command::new(program);
+    process.args(arguments).arg0(&command.argv[0]).env_clear().envs(&command.env).stdin(Stdio::null());
+    if !command.env.contains_key("HOME") {
+        process.env("HOME", &user.home);
+    }
+    let (root, dir) = (root.to_owned(), command.dir.clone());
+    let become_user = move || {
+        if !root.is_empty() {
+            rustix::process::chroot(root.as_str())?;
+        }
+        rustix::process::chdir(dir.as_str())?;
+        let groups: Vec<_> = user.groups.iter().map(|group| Gid::from_raw(*group)).collect();
+        rustix::thread::set_thread_groups(&groups)?;
+        let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+        rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+        rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+        Ok(())
+    };
+    // SAFETY: we have the only thread that writes what this reads, and what it allocates is given back by exec; the C library
+    // is static, so that no lock of a loader is taken.
+    #[expect(unsafe_code, reason = "what runs between fork and exec is unsafe by its nature")]
+    unsafe {
+        process.pre_exec(become_user);
+    }
+    Ok(process)
+}
+
+/// Becomes the command of a process type of this machine: for a system that keeps it running itself.
+pub(crate) fn become_process(name: &str) -> Result<()> {
+    let machine = crate::ready::machine()?;
+    let command = machine.processes.get(name).ok_or_else(|| format!("this machine has no process `{name}`"))?;
+    let error = prepared("", command)?.exec();
+    Err(failed("start", name)(error))
+}
+
+/// Where a program is in an image, as execvp(3) finds it.
+fn search(root: &str, program: &str, path: &str, dir: &str) -> String {
+    let is_there = |path: &str| {
+        use std::os::unix::fs::PermissionsExt as _;
+        let meta = std::fs::metadata(format!("{root}{path}"));
+        // A link that is absolute leads elsewhere from here: it counts as there.
+        let link = std::fs::symlink_metadata(format!("{root}{path}")).is_ok_and(|meta| meta.is_symlink());
+        link || meta.is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    };
+    if program.contains('/') {
+        return match program.starts_with('/') {
+            true => program.to_owned(),
+            false => format!("{}/{program}", dir.trim_end_matches('/')),
+        };
+    }
+    let mut places = path.split(':').map(|folder| format!("{folder}/{program}"));
+    places.find(|path| is_there(path)).unwrap_or_else(|| program.to_owned())
+}
+
+/// As shells count: the exit code, or 128 and the signal's number.
+pub(crate) fn code(status: ExitStatus) -> u8 {
+    let code = status.code().or(status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n";
+    const GROUP: &str = "root:x:0:\napp:x:1000:\nextra:x:44:app,other\n";
+
+    #[test]
+    fn users_are_found_by_name_and_by_number() {
+        let user = |wanted: &str| find(PASSWD, GROUP, wanted).unwrap();
+        let app = User { uid: 1000, gid: 1000, groups: vec![44], home: "/home/app".to_owned() };
+        assert_eq!(user("app"), app);
+        assert_eq!(user("1000"), app);
+        assert_eq!(user("app:extra").gid, 44);
+        assert_eq!(user("7:8"), User { uid: 7, gid: 8, groups: Vec::new(), home: "/".to_owned() });
+        assert!(find(PASSWD, GROUP, "nobody").unwrap_err().contains("no user `nobody`"));
+        assert!(find(PASSWD, GROUP, "app:none").unwrap_err().contains("no group `none`"));
+    }
+
+    #[test]
+    fn a_program_is_looked_for_in_the_image() {
+        let root = tempfile::tempdir().unwrap();
+        let place = root.path().join("opt/bin");
+        std::fs::create_dir_all(&place).unwrap();
+        std::os::unix::fs::symlink("/nowhere", place.join("tool")).unwrap();
+        let found = |program: &str| search(root.path().to_str().unwrap(), program, "/bin:/opt/bin", "/srv/");
+        assert_eq!(found("tool"), "/opt/bin/tool");
+        assert_eq!(found("none"), "none");
+        assert_eq!(found("./run"), "/srv/./run");
+        assert_eq!(found("/x"), "/x");
+    }
+}
