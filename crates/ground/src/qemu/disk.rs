@@ -105,7 +105,8 @@ fn facts(tree: &Path) -> Result<Facts, Failure> {
     for name in networks {
         network |= has(&format!("{wants}/{name}.service"))?;
     }
-    Ok(Facts { systemd: has("/lib/systemd/systemd")?, network })
+    // The package `systemd` alone is there for its tools; `systemd-sysv` makes it the first process.
+    Ok(Facts { systemd: has("/lib/systemd/systemd")? && has("/sbin/init")?, network })
 }
 
 /// Puts kernel, initramfs and pieces into the tree.

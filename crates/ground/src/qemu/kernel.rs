@@ -132,6 +132,10 @@ impl Kernel {
         };
         let modules = place("lib/modules")?.join(&self.release);
         let from = self.tree.join(self.modules.trim_start_matches('/')).join(&self.release);
+        // The image may have a kernel of the same release, of its own packages.
+        if modules.is_dir() {
+            std::fs::remove_dir_all(&modules).map_err(io("replace", &modules))?;
+        }
         std::fs::rename(&from, &modules).map_err(io("move", &from))?;
         let boot = place("boot")?;
         for name in ["vmlinuz", "config", "System.map"] {
