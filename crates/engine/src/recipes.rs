@@ -10,7 +10,7 @@ use till_core::plan::NamedFile;
 use till_core::port::SourceTree;
 use till_core::recipe::{Recipe, RecipeSpec};
 use till_core::{Failure, Fault, ManifestDigest};
-use till_image::{IdShift, Image, Unpacking, Whiteouts, attach, attached};
+use till_image::{Image, Unpacking, attach, attached};
 use till_ledger::ReferrerFact;
 
 use crate::collect::Staging;
@@ -118,13 +118,7 @@ impl Engine {
         let folder = kept.folder();
         let failed = |error| Failure::house(format!("cannot make `{}`", folder.display()), error);
         std::fs::create_dir(&folder).map_err(failed)?;
-        let unpacking = Unpacking {
-            ids: IdShift { first: 0, count: 65_536 },
-            owner: Some((0, 0)),
-            whiteouts: Whiteouts::Plain,
-            limit_bytes: None,
-            limit_files: None,
-        };
+        let unpacking = Unpacking::plain(Some((0, 0)));
         till_image::unpack(&mut tar.as_slice(), &folder, "", &unpacking)?;
         Ok(kept)
     }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use till_core::plan::Bytes;
 use till_core::port::{DiskMaker, DiskOrder, MadeDisk};
 use till_core::{Digest, Failure};
-use till_image::{DiskIds, IdShift, ROOT_OFFSET, Unpacking, Whiteouts, root_bytes, settle, unpack, write_table};
+use till_image::{DiskIds, ROOT_OFFSET, Unpacking, root_bytes, settle, unpack, write_table};
 use uuid::Uuid;
 
 use super::furnish::{self, Facts, Piece};
@@ -85,13 +85,7 @@ fn plain(path: &Path) -> PathBuf {
 
 fn unpack_at(archive: &Path, root: &Path) -> Result<(), Failure> {
     let file = std::fs::File::open(archive).map_err(io("open", archive))?;
-    let unpacking = Unpacking {
-        ids: IdShift { first: 0, count: 65_536 },
-        owner: None,
-        whiteouts: Whiteouts::Plain,
-        limit_bytes: None,
-        limit_files: None,
-    };
+    let unpacking = Unpacking::plain(None);
     unpack(&mut std::io::BufReader::with_capacity(1 << 18, file), root, "", &unpacking)?;
     Ok(())
 }
@@ -112,19 +106,10 @@ fn facts(tree: &Path) -> Result<Facts, Failure> {
 /// Puts kernel, initramfs and pieces into the tree.
 fn furnished(kernel: &Kernel, tree: &Path, mut pieces: Vec<Piece>, guest: &[u8], epoch: u32) -> Result<(), Failure> {
     let initramfs = kernel.initramfs(guest)?;
-    let image = kernel.image()?;
     kernel.move_into(tree)?;
-    let boot = |name: &str, bytes| Piece::File { path: format!("/boot/{name}-{}", kernel.release), mode: 0o644, bytes };
-    pieces.push(boot("vmlinuz", image));
     pieces.push(Piece::File { path: format!("/boot/till-{}.img", kernel.release), mode: 0o644, bytes: initramfs });
     let archive = archive(&pieces, epoch).map_err(io("pack", "what a machine needs"))?;
-    let unpacking = Unpacking {
-        ids: IdShift { first: 0, count: 65_536 },
-        owner: Some((0, 0)),
-        whiteouts: Whiteouts::Plain,
-        limit_bytes: None,
-        limit_files: None,
-    };
+    let unpacking = Unpacking::plain(Some((0, 0)));
     unpack(&mut archive.as_slice(), tree, "", &unpacking)?;
     for name in ["dev", "proc", "sys", "run", "tmp"] {
         let path = tree.join(name);

@@ -94,13 +94,6 @@ impl Kernel {
         Ok(till_image::read_file(&self.tree, path, MAX_FILE)?)
     }
 
-    /// The kernel itself.
-    pub(super) fn image(&self) -> Result<Vec<u8>, Failure> {
-        let path = format!("/boot/vmlinuz-{}", self.release);
-        let missing = || DiskError::NotAKernel(path.clone());
-        Ok(self.read(&path)?.ok_or_else(missing)?)
-    }
-
     /// What the kernel starts from: our program, and the modules that it loads first.
     pub(super) fn initramfs(&self, guest: &[u8]) -> Result<Vec<u8>, Failure> {
         let folder = format!("{}/{}", self.modules, self.release);
@@ -133,9 +126,7 @@ impl Kernel {
         let modules = place("lib/modules")?.join(&self.release);
         let from = self.tree.join(self.modules.trim_start_matches('/')).join(&self.release);
         // The image may have a kernel of the same release, of its own packages.
-        if modules.is_dir() {
-            std::fs::remove_dir_all(&modules).map_err(io("replace", &modules))?;
-        }
+        till_image::remove_matching(tree, &format!("/lib/modules/{}", self.release))?;
         std::fs::rename(&from, &modules).map_err(io("move", &from))?;
         let boot = place("boot")?;
         for name in ["vmlinuz", "config", "System.map"] {

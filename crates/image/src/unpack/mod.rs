@@ -42,8 +42,8 @@ impl Unpacking {
         Self { ids, owner, whiteouts: Whiteouts::Refuse, limit_bytes, limit_files: None }
     }
 
-    /// An archive that is no layer, as it is, with the ids of this host.
-    pub(crate) fn plain(owner: Option<(u32, u32)>) -> Self {
+    /// An archive that is no layer, as it is: without limits, with the ids that it says or those of one owner.
+    pub fn plain(owner: Option<(u32, u32)>) -> Self {
         let ids = IdShift { first: 0, count: 65_536 };
         Self { ids, owner, whiteouts: Whiteouts::Plain, limit_bytes: None, limit_files: None }
     }
