@@ -1,4 +1,4 @@
-//! Block devices, by what they are: their serial number, or the file system on them.
+//! Block devices, by the file system on them.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -61,14 +61,6 @@ fn wait_for(what: &str, is_it: impl Fn(&Device) -> bool) -> Result<Device> {
         }
         std::thread::sleep(PAUSE);
     }
-}
-
-/// The disk of that serial number.
-pub(crate) fn by_serial(serial: &str) -> Result<Device> {
-    let is_it = |device: &Device| {
-        ["serial", "device/serial"].iter().any(|name| device.fact(name).is_some_and(|found| found == serial))
-    };
-    wait_for(&format!("the serial number `{serial}`"), is_it)
 }
 
 /// The ext4 file system of that UUID.

@@ -5,20 +5,17 @@ use std::path::Path;
 
 use rustix::fs::CWD;
 use rustix::mount::{MountFlags, mount, mount_move};
-use till_guest::{INIT, PREPARE, ROOT};
+use till_guest::{INIT, ROOT};
 
-use crate::{Result, disks, failed, grow, modules, prepare, system};
+use crate::{Result, disks, failed, grow, modules, system};
 
 /// Where the root file system is mounted before it is the root.
 const NEW_ROOT: &str = "/sysroot";
 
-/// Finds out what this machine is for, and goes on with that.
+/// Finds the root file system, and goes on with what is there.
 pub(crate) fn run() -> Result<()> {
     system::mount_kernel("")?;
     modules::load();
-    if system::command_line(PREPARE).is_some() {
-        return prepare::run();
-    }
     let uuid = system::command_line(ROOT).ok_or_else(|| format!("the kernel was not told {ROOT}UUID"))?;
     let init = system::command_line(INIT).ok_or_else(|| format!("the kernel was not told {INIT}PATH"))?;
     let device = disks::by_uuid(&uuid)?;

@@ -2,9 +2,7 @@
 //!
 //! ```text
 //! machine.json    on a disk: what the machine runs               MACHINE, Machine
-//! job.json        on the work disk of a preparation              Job
 //! till.ctl        a virtio port: one JSON object a line          Word
-//! till.log        a virtio port: the output of a job, as it came
 //! ```
 #![deny(missing_docs)]
 
@@ -20,16 +18,10 @@ pub const PROGRAM: &str = "/usr/lib/till/guest";
 pub const ROOT: &str = "till.root=";
 /// The word of the kernel's command line that names the program to go on with, on that file system.
 pub const INIT: &str = "till.init=";
-/// The word of the kernel's command line that says that this is a preparation.
-pub const PREPARE: &str = "till.prepare";
 /// In the initramfs: the kernel modules to load, a path in each line, in this order.
 pub const MODULES: &str = "/modules.list";
 /// The virtio port of [`Word`]s.
 pub const CONTROL: &str = "till.ctl";
-/// The virtio port of a job's output.
-pub const LOG: &str = "till.log";
-/// The serial numbers of a preparation's disks: what lies below, what is written, what comes out.
-pub const DISKS: [&str; 3] = ["till-base", "till-work", "till-out"];
 
 /// What a machine runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,77 +68,17 @@ pub struct Ready {
     pub datagrams: bool,
 }
 
-/// What a preparation does: one command, upon a tree.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Job {
-    /// Said with each word, so that nobody but who has read the job can speak for it.
-    pub nonce: String,
-    /// The command.
-    pub command: Command,
-    /// Does it have a network?
-    pub network: bool,
-    /// Paths in the image and what is seen there, in the order in which they are put there.
-    pub loans: Vec<Loan>,
-    /// What name servers it asks.
-    pub resolver: String,
-    /// Processes and threads at once.
-    pub pids: u32,
-}
-
-/// Something that is lent to a command, below `loans/` on the work disk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Loan {
-    /// Below `loans/`.
-    pub name: String,
-    /// In the image.
-    pub path: String,
-    /// What is written there comes out with the rest.
-    pub kept: bool,
-}
-
 /// What a machine says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "word", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Word {
-    /// The kernel and we are there.
-    Up {
-        /// As `uname -r` says.
-        kernel: String,
-        /// Milliseconds since the kernel began.
-        uptime: u64,
-    },
-    /// The job's command was started.
-    Begun {
-        /// Of the job.
-        nonce: String,
-    },
-    /// The job's command ended.
-    Ended {
-        /// Of the job.
-        nonce: String,
-        /// Its exit code, or 128 and the signal's number.
-        code: u8,
-        /// Processes were killed for want of memory.
-        oom: bool,
-        /// Processes could not be started: there were too many.
-        pids: bool,
-        /// The work disk is full.
-        full: bool,
-    },
-    /// All that it wrote is on the disk that comes out.
-    Packed {
-        /// Of the job.
-        nonce: String,
-    },
     /// The services of a machine answer.
     Ready,
     /// A service of a machine ended; it is started again.
     Exited {
         /// Its process type.
         service: String,
-        /// As for a job.
+        /// Its exit code, or 128 and the signal's number.
         code: u8,
     },
     /// It cannot go on.
@@ -170,13 +102,9 @@ mod tests {
 
     #[test]
     fn words_are_read_as_they_were_written() {
-        let nonce = "n".to_owned();
-        for word in [
-            Word::Up { kernel: "6.1".to_owned(), uptime: 1500 },
-            Word::Ended { nonce, code: 3, oom: false, pids: false, full: true },
-            Word::Ready,
-            Word::Failed { why: "a\nb".to_owned() },
-        ] {
+        for word in
+            [Word::Ready, Word::Exited { service: "web".to_owned(), code: 3 }, Word::Failed { why: "a\nb".to_owned() }]
+        {
             let line = word.line();
             assert_eq!(line.matches('\n').count(), 1, "{line}");
             assert_eq!(serde_json::from_str::<Word>(&line).unwrap(), word);

@@ -90,8 +90,8 @@ impl Service {
     fn start(&mut self, name: &str) {
         self.began = Instant::now();
         let _starting = STARTING.lock();
-        let started = service::prepared("", &self.command)
-            .and_then(|mut process| process.spawn().map_err(|error| error.to_string()));
+        let started =
+            service::prepared(&self.command).and_then(|mut process| process.spawn().map_err(|error| error.to_string()));
         match started {
             Ok(child) => self.running = Pid::from_raw(child.id().cast_signed()),
             Err(why) => eprintln!("till: cannot start `{name}`: {why}"),

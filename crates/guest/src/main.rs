@@ -1,10 +1,10 @@
-//! `guest`: the first process of our machines, in a preparation and in what runs.
+//! `guest`: the first process of our machines.
 //!
 //! One small static program: it needs no libraries, no shell and no other program of the image. It decides nothing: what it
 //! does was decided on the host (`lib.rs`).
 //!
 //! ```text
-//! initrd.rs    the first process of the initramfs: modules, then the root file system or a preparation
+//! initrd.rs    the first process of the initramfs: modules, then the root file system
 //! modules.rs   kernel modules
 //! disks.rs     block devices, by what they are
 //! grow.rs      the root file system takes all of its disk
@@ -12,7 +12,6 @@
 //! ready.rs     waits until services answer, and says so
 //! service.rs   one command: who, where, with what
 //! network.rs   DHCP
-//! prepare/     one command upon a tree, and what it wrote
 //! port.rs      what is said to the host
 //! system.rs    what the kernel offers and no library does
 //! ```
@@ -25,7 +24,6 @@ mod machine;
 mod modules;
 mod network;
 mod port;
-mod prepare;
 mod ready;
 mod service;
 mod system;

@@ -1,7 +1,7 @@
 //! One command: who, where, with what. No shell, and nothing of the image but its users.
 
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::process::{ExitStatus, Stdio};
+use std::os::unix::process::CommandExt as _;
+use std::process::Stdio;
 
 use rustix::process::{Gid, Uid};
 use till_guest::Command;
@@ -10,19 +10,14 @@ use crate::{Result, failed};
 
 /// Who runs a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct User {
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
-    pub(crate) groups: Vec<u32>,
-    pub(crate) home: String,
+struct User {
+    uid: u32,
+    gid: u32,
+    groups: Vec<u32>,
+    home: String,
 }
 
-/// Who is meant: a name or a number in the passwd(5) of `root`, perhaps with `:` and a group.
-pub(crate) fn user(root: &str, wanted: &str) -> Result<User> {
-    let read = |name: &str| std::fs::read_to_string(format!("{root}/etc/{name}")).unwrap_or_default();
-    find(&read("passwd"), &read("group"), wanted)
-}
-
+/// Who is meant: a name or a number in that passwd(5), perhaps with `:` and a group.
 fn find(passwd: &str, group: &str, wanted: &str) -> Result<User> {
     let (name, given) = wanted.split_once(':').map_or((wanted, None), |(name, group)| (name, Some(group)));
     let lines = || passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).filter(|line| line.len() >= 6);
@@ -50,23 +45,21 @@ fn find(passwd: &str, group: &str, wanted: &str) -> Result<User> {
     })
 }
 
-/// The command as a process that is about to be started, in the image at `root`.
-pub(crate) fn prepared(root: &str, command: &Command) -> Result<std::process::Command> {
-    let user = user(root, &command.user)?;
+/// The command as a process that is about to be started.
+pub(crate) fn prepared(command: &Command) -> Result<std::process::Command> {
+    let read = |name: &str| std::fs::read_to_string(name).unwrap_or_default();
+    let user = find(&read("/etc/passwd"), &read("/etc/group"), &command.user)?;
     let (program, arguments) = command.argv.split_first().ok_or("the command is empty")?;
     // The search is ours: what is found is found where the command will be.
     let path = command.env.get("PATH").map_or("/usr/local/bin:/usr/bin:/bin", String::as_str);
-    let program = search(root, program, path, &command.dir);
+    let program = search("", program, path, &command.dir);
     let mut process = std::process::Command::new(program);
     process.args(arguments).arg0(&command.argv[0]).env_clear().envs(&command.env).stdin(Stdio::null());
     if !command.env.contains_key("HOME") {
         process.env("HOME", &user.home);
     }
-    let (root, dir) = (root.to_owned(), command.dir.clone());
+    let dir = command.dir.clone();
     let become_user = move || {
-        if !root.is_empty() {
-            rustix::process::chroot(root.as_str())?;
-        }
         rustix::process::chdir(dir.as_str())?;
         let groups: Vec<_> = user.groups.iter().map(|group| Gid::from_raw(*group)).collect();
         rustix::thread::set_thread_groups(&groups)?;
@@ -88,7 +81,7 @@ pub(crate) fn prepared(root: &str, command: &Command) -> Result<std::process::Co
 pub(crate) fn become_process(name: &str) -> Result<()> {
     let machine = crate::ready::machine()?;
     let command = machine.processes.get(name).ok_or_else(|| format!("this machine has no process `{name}`"))?;
-    let error = prepared("", command)?.exec();
+    let error = prepared(command)?.exec();
     Err(failed("start", name)(error))
 }
 
@@ -97,9 +90,7 @@ fn search(root: &str, program: &str, path: &str, dir: &str) -> String {
     let is_there = |path: &str| {
         use std::os::unix::fs::PermissionsExt as _;
         let meta = std::fs::metadata(format!("{root}{path}"));
-        // A link that is absolute leads elsewhere from here: it counts as there.
-        let link = std::fs::symlink_metadata(format!("{root}{path}")).is_ok_and(|meta| meta.is_symlink());
-        link || meta.is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+        meta.is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
     };
     if program.contains('/') {
         return match program.starts_with('/') {
@@ -111,14 +102,10 @@ fn search(root: &str, program: &str, path: &str, dir: &str) -> String {
     places.find(|path| is_there(path)).unwrap_or_else(|| program.to_owned())
 }
 
-/// As shells count: the exit code, or 128 and the signal's number.
-pub(crate) fn code(status: ExitStatus) -> u8 {
-    let code = status.code().or(status.signal().map(|signal| 128 + signal));
-    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n";
@@ -141,7 +128,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let place = root.path().join("opt/bin");
         std::fs::create_dir_all(&place).unwrap();
-        std::os::unix::fs::symlink("/nowhere", place.join("tool")).unwrap();
+        std::fs::write(place.join("tool"), b"").unwrap();
+        std::fs::set_permissions(place.join("tool"), std::fs::Permissions::from_mode(0o755)).unwrap();
         let found = |program: &str| search(root.path().to_str().unwrap(), program, "/bin:/opt/bin", "/srv/");
         assert_eq!(found("tool"), "/opt/bin/tool");
         assert_eq!(found("none"), "none");

@@ -53,12 +53,6 @@ pub(crate) fn command_line(name: &str) -> Option<String> {
     line.split_whitespace().find_map(|word| word.strip_prefix(name)).map(str::to_owned)
 }
 
-/// Milliseconds since the kernel began.
-pub(crate) fn uptime() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    u64::try_from(time.tv_sec * 1000 + time.tv_nsec / 1_000_000).unwrap_or(0)
-}
-
 /// A socket to configure the network with.
 fn socket() -> Result<OwnedFd> {
     use rustix::net::{AddressFamily, SocketType, socket};

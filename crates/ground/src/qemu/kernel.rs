@@ -15,7 +15,7 @@ const MAX_FILE: u64 = 256 << 20;
 
 /// What a machine needs to find its disk, its network and its buttons, before anything of the image runs; each with those that
 /// it needs. What a kernel has built in is not among its modules.
-const WANTED: [&str; 20] = [
+const WANTED: [&str; 19] = [
     "virtio_pci",
     "virtio_blk",
     "virtio_scsi",
@@ -28,7 +28,6 @@ const WANTED: [&str; 20] = [
     "ata_piix",
     "ext4",
     "crc32c_generic",
-    "overlay",
     "button",
     "evdev",
     "xen_blkfront",
