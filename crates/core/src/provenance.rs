@@ -195,6 +195,7 @@ mod tests {
             version: VERSION,
             contract: "command".to_owned(),
             environment: "container".to_owned(),
+            machine: None,
             base: None,
             source: Some(Source { commit: Some("a".repeat(40).parse().unwrap()), tree: Digest::of(b"tree") }),
             stages: Vec::new(),

@@ -73,6 +73,9 @@ impl Engine {
     pub async fn sweep(&self) -> Result<Swept, Failure> {
         let mut swept =
             Swept { instances: self.environment.sweep().await?, files: self.store.sweep()?, preparations: 0 };
+        for other in &self.others {
+            swept.instances += other.sweep().await?;
+        }
         let staging = self.folder("staging")?;
         let _no_birth = lock::births(&staging, Sharing::Alone)?;
         for entry in std::fs::read_dir(&staging).into_iter().flatten().flatten() {
@@ -123,6 +126,8 @@ impl Engine {
             blobs.insert(image.config_digest);
             blobs.insert(manifest.0);
         }
+        let kernels = self.kept_kernels(&|hex| blobs.iter().any(|kept| kept.hex() == hex)).await?;
+        blobs.extend(kernels);
         let mut collection = Collection {
             layers: self.ledger.forget_layers(&|blob| blobs.iter().any(|kept| kept.as_str() == blob)).await?,
             ..Collection::default()
@@ -144,7 +149,11 @@ impl Engine {
             }
         }
         collection.trees = self.environment.collect(&trees).await?;
+        for other in &self.others {
+            collection.trees += other.collect(&trees).await?;
+        }
         self.remove_others(inventory::FOLDER, &|name| seen.contains(name))?;
+        self.remove_others(crate::disk::KEPT, &|_| false)?;
         self.collect_around(&mut collection).await?;
         Ok(collection)
     }

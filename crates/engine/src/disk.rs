@@ -5,25 +5,21 @@
 use std::path::{Path, PathBuf};
 
 use till_core::id::{InstanceId, PreparationId};
-use till_core::model::{BaseRef, Launch};
-use till_core::packages::{Package, PackageWish, Resolved};
-use till_core::plan::{Bootstrap, Bytes, Footing, Limits, TreeFiles};
-use till_core::port::{DiskOrder, Layer, MadeDisk, Opening};
+use till_core::model::{AppName, BaseRef, Launch, together};
+use till_core::packages::Pinned;
+use till_core::plan::{Bytes, Footing, Limits, TreeFiles};
+use till_core::port::{DiskOrder, Layer, MadeDisk, RunMachine, RunRequest};
 use till_core::{Digest, Failure, Fault, ManifestDigest};
 use till_image::DiskFormat;
 
 use crate::catalog::{ArtifactEntry, BaseEntry};
-use crate::journal::{Event, Observer};
+use crate::journal::{Event, Observer, Stretch};
 use crate::lock::{self, Sharing};
 use crate::recreate::EPOCH;
 use crate::{Engine, new_bits};
 
-/// The package that is taken where nobody names one: Debian's kernel for clouds.
-pub const KERNEL: &str = "linux-image-cloud-amd64";
-/// The suite it comes from where the image is none of Debian's.
-const SUITE: &str = "bookworm";
-/// How the packages of Debian's kernels begin: with the version after it.
-const KERNELS: &str = "linux-image-";
+/// Where disks are kept for the next time.
+pub(crate) const KEPT: &str = "disks";
 
 /// What the user asked for.
 #[derive(Debug, Clone)]
@@ -44,11 +40,21 @@ pub struct WrittenDisk {
     /// What it is.
     pub made: MadeDisk,
     /// The kernel's package, where it is not one of the image's own.
-    pub kernel: Option<Package>,
+    pub kernel: Option<Pinned>,
     /// Of the file.
     pub digest: Digest,
     /// Bytes of the file.
     pub bytes: u64,
+}
+
+/// An artifact that runs in a machine.
+pub(crate) struct Runs<'a> {
+    pub(crate) image: &'a ManifestDigest,
+    pub(crate) layers: &'a [Layer],
+    /// Its services are what the machine runs.
+    pub(crate) launch: &'a Launch,
+    pub(crate) app: &'a AppName,
+    pub(crate) memory: Bytes,
 }
 
 /// What becomes a disk.
@@ -57,6 +63,8 @@ struct Subject<'a> {
     layers: &'a [Layer],
     launch: Launch,
     hostname: String,
+    /// The kernel that it was made for.
+    kernel: Option<&'a Pinned>,
 }
 
 impl Engine {
@@ -74,6 +82,7 @@ impl Engine {
             layers: &entry.image.layers,
             launch: entry.label.launch.clone(),
             hostname: hostname(entry.fact.app.as_str()),
+            kernel: entry.label.machine.as_ref().and_then(|machine| machine.kernel.as_ref()),
         };
         let written = self.write_disk(&subject, wish, observer).await?;
         Ok((entry, written))
@@ -103,6 +112,7 @@ impl Engine {
             layers: &entry.image.layers,
             launch,
             hostname: hostname(entry.fact.version.name.as_str()),
+            kernel: None,
         };
         let written = self.write_disk(&subject, wish, observer).await?;
         Ok((entry, written))
@@ -115,28 +125,113 @@ impl Engine {
         observer: &dyn Observer,
     ) -> Result<WrittenDisk, Failure> {
         let begun = Begun::beside(&wish.file)?;
-        let kernel = self.kernel(subject.layers, wish.kernel.as_deref(), observer).await?;
+        let kernel = match (subject.kernel, &wish.kernel) {
+            (Some(own), None) => Some(own.clone()),
+            (_, wanted) => {
+                let package = self.kernel(subject.layers, wanted.as_deref(), observer).await?;
+                package.as_ref().map(Pinned::from)
+            }
+        };
         let staging = self.staging(&PreparationId::from_bits(new_bits()))?;
         let raw = match wish.format {
             DiskFormat::Raw => begun.path.clone(),
             DiskFormat::Qcow2 => staging.path().join("disk"),
         };
-        observer.event(Event::Began("disk"));
-        let made = self.make_disk(subject, kernel.as_ref(), wish.size, &staging.path(), &raw).await;
-        let made = made.inspect_err(|_| observer.event(Event::Failed("disk")))?;
+        let stretch = Stretch::begin(observer, "disk");
+        let made = self
+            .make_disk(subject, kernel.as_ref().map(|kernel| &kernel.digest), wish.size, &staging.path(), &raw)
+            .await?;
         if wish.format == DiskFormat::Qcow2 {
             self.disks.compress(&raw, &begun.path).await?;
         }
         let path = begun.path.clone();
         let (digest, bytes) = blocking(move || measure(&path)).await?;
         begun.finish(&wish.file)?;
+        stretch.end();
         Ok(WrittenDisk { made, kernel, digest, bytes })
+    }
+
+    /// A disk for this machine's own use, kept until `gc`: where image, kernel and launch are equal it is the same.
+    async fn kept_disk(&self, subject: &Subject<'_>, observer: &dyn Observer) -> Result<PathBuf, Failure> {
+        let launch = serde_json::to_string(&subject.launch).unwrap_or_default();
+        let kernel = subject.kernel.map(|kernel| &kernel.digest);
+        let pinned = kernel.map(ToString::to_string).unwrap_or_default();
+        let parts = [subject.image.as_str(), &pinned, &subject.hostname, &self.disks.edition().to_string(), &launch];
+        let key = Digest::of(parts.join("\n").as_bytes());
+        let path = self.folder(KEPT)?.join(format!("{}.raw", key.hex()));
+        let turn = format!("disk-{}", key.hex());
+        let _turn = lock::take(&self.folder("locks")?, &turn, Sharing::Alone, || {
+            observer.event(Event::Waiting("for the same disk"))
+        })
+        .await?;
+        if path.exists() {
+            return Ok(path);
+        }
+        let staging = self.staging(&PreparationId::from_bits(new_bits()))?;
+        let made = staging.path().join("disk");
+        let stretch = Stretch::begin(observer, "disk");
+        self.make_disk(subject, kernel, None, &staging.path(), &made).await?;
+        stretch.end();
+        std::fs::rename(&made, &path)
+            .map_err(|error| Failure::house(format!("cannot keep `{}`", path.display()), error))?;
+        Ok(path)
+    }
+
+    /// The machine that an artifact runs in.
+    pub(crate) async fn machine(
+        &self,
+        artifact: &Runs<'_>,
+        kernel: Option<&Pinned>,
+        observer: &dyn Observer,
+    ) -> Result<RunMachine, Failure> {
+        let subject = Subject {
+            image: artifact.image,
+            layers: artifact.layers,
+            launch: artifact.launch.clone(),
+            hostname: hostname(artifact.app.as_str()),
+            kernel,
+        };
+        let disk = self.kept_disk(&subject, observer).await?;
+        Ok(RunMachine { disk, memory: artifact.memory })
+    }
+
+    /// Boots a disk of an artifact that is about to be one, with no more memory than it says that it needs, and waits until
+    /// everything in it answers. What its console said is kept in `log`.
+    pub(crate) async fn gate(
+        &self,
+        artifact: &Runs<'_>,
+        kernel: Option<&Pinned>,
+        log: &Path,
+        observer: &dyn Observer,
+    ) -> Result<(), Failure> {
+        let machine = self.machine(artifact, kernel, observer).await?;
+        let stretch = Stretch::begin(observer, "boot");
+        let request = RunRequest {
+            id: InstanceId::from_bits(new_bits()),
+            layers: Vec::new(),
+            launch: artifact.launch.clone(),
+            process: together::ALL.to_owned(),
+            publish: None,
+            limits: Limits::default(),
+            machine: Some(machine),
+            transient: true,
+        };
+        let started = self.runner.start(&request).await;
+        let said = std::fs::copy(self.runner.log(&request.id), log);
+        let stopped = self.runner.stop(&request.id).await;
+        started.map_err(|failure| {
+            let kept = said.map_or(String::new(), |_| format!("what its console said: {}", log.display()));
+            let about = "its disk was booted, and does not do what it should: there is no artifact";
+            Failure { hint: Some(kept), ..failure.within(about) }
+        })?;
+        stretch.end();
+        stopped
     }
 
     async fn make_disk(
         &self,
         subject: &Subject<'_>,
-        kernel: Option<&Package>,
+        kernel: Option<&Digest>,
         size: Option<Bytes>,
         staging: &Path,
         into: &Path,
@@ -149,10 +244,10 @@ impl Engine {
             exclude: Vec::new(),
         };
         self.environment.gather(subject.layers, &whole, &tree).await?;
-        let pinned = kernel.map_or(String::new(), |package| package.digest.to_string());
+        let pinned = kernel.map_or(String::new(), ToString::to_string);
         let order = DiskOrder {
             tree,
-            kernel: kernel.map(|package| self.store.path(&package.digest)),
+            kernel: kernel.map(|package| self.store.path(package)),
             launch: subject.launch.clone(),
             hostname: subject.hostname.clone(),
             size,
@@ -163,111 +258,6 @@ impl Engine {
         std::fs::create_dir(&work)
             .map_err(|error| Failure::house(format!("cannot make `{}`", work.display()), error))?;
         self.disks.make(&order, &work, into).await
-    }
-
-    /// The kernel's package, which is then in the store; none when the image has one and nobody wants another.
-    async fn kernel(
-        &self,
-        layers: &[Layer],
-        wanted: Option<&str>,
-        observer: &dyn Observer,
-    ) -> Result<Option<Package>, Failure> {
-        let about = self.look_for_kernel(layers).await?;
-        if wanted.is_none() && about.has_kernel {
-            return Ok(None);
-        }
-        let wanted = wanted.unwrap_or(KERNEL);
-        check(wanted)?;
-        if let Some(kept) = self.kept_kernel(wanted)? {
-            return Ok(Some(kept));
-        }
-        let system = Bootstrap {
-            suite: about.suite,
-            archives: ["release", "updates", "security"].map(str::to_owned).to_vec(),
-            packages: vec![wanted.to_owned()],
-            recommends: false,
-            exclude: Vec::new(),
-        };
-        let resolved = self.resolve(&PackageWish::System(system), observer).await.map_err(|failure| {
-            let hint = "`apt-cache madison NAME` shows which versions this machine's mirrors have; one that was used before \
-                        is still here";
-            let fault = if failure.fault == Fault::Base { Fault::Caller } else { failure.fault };
-            Failure { fault, ..failure.within(format!("the kernel `{wanted}` cannot be had")).hint(hint) }
-        })?;
-        let missing = || {
-            Failure::new(Fault::Caller, format!("the package `{wanted}` brings no kernel"))
-                .hint(format!("Debian's are called {KERNELS}VERSION-FLAVOUR; {KERNEL} is the newest for clouds"))
-        };
-        resolved.packages.into_iter().find(is_kernel).map(Some).ok_or_else(missing)
-    }
-
-    async fn look_for_kernel(&self, layers: &[Layer]) -> Result<About, Failure> {
-        let opening = Opening {
-            id: InstanceId::from_bits(new_bits()),
-            layers: layers.to_vec(),
-            mounts: Vec::new(),
-            limits: Limits::default(),
-            epoch: EPOCH,
-        };
-        let mut instance = self.environment.open(opening).await?;
-        let pattern = "/boot/vmlinuz-*".to_owned();
-        let found = instance.find(std::slice::from_ref(&pattern)).await?;
-        let release = instance.read(&["/etc/os-release".to_owned(), "/usr/lib/os-release".to_owned()]).await?;
-        Ok(About {
-            has_kernel: found.found.get(&pattern).is_some_and(|found| !found.is_empty()),
-            suite: release.values().find_map(|text| debian_suite(text)).unwrap_or(SUITE.to_owned()),
-        })
-    }
-
-    /// A kernel of that name and version that was got before: what mirrors have today is another question.
-    fn kept_kernel(&self, wanted: &str) -> Result<Option<Package>, Failure> {
-        let Some((name, version)) = wanted.split_once('=') else { return Ok(None) };
-        let folder = self.folder("caches/.recipes/apt")?;
-        for file in crate::packages::names(&folder)?.iter().filter(|name| name.ends_with(".json")) {
-            let Ok(bytes) = std::fs::read(folder.join(file)) else { continue };
-            let Ok(resolved) = serde_json::from_slice::<Resolved>(&bytes) else { continue };
-            let is_it = |package: &Package| {
-                package.name == name
-                    && package.version == version
-                    && is_kernel(package)
-                    && self.store.has(&package.digest)
-            };
-            if let Some(found) = resolved.packages.into_iter().find(is_it) {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// What is known of an image before it becomes a disk.
-struct About {
-    has_kernel: bool,
-    suite: String,
-}
-
-/// The suite of a Debian system, by its os-release(5).
-fn debian_suite(text: &str) -> Option<String> {
-    let value = |key: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
-        Some(line.trim().trim_matches('"').to_owned())
-    };
-    let plain = |suite: &String| !suite.is_empty() && suite.bytes().all(|byte| byte.is_ascii_lowercase());
-    (value("ID")? == "debian").then(|| value("VERSION_CODENAME"))?.filter(plain)
-}
-
-/// A kernel, and not the package that depends on the newest.
-fn is_kernel(package: &Package) -> bool {
-    package.name.strip_prefix(KERNELS).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-}
-
-/// Is it something that apt takes for a package, and nothing else?
-fn check(wanted: &str) -> Result<(), Failure> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.:~=_".contains(&byte);
-    match wanted.starts_with(|c: char| c.is_ascii_alphanumeric()) && wanted.bytes().all(allowed) {
-        true => Ok(()),
-        false => Err(Failure::new(Fault::Caller, format!("`{wanted}` is no package"))
-            .hint(format!("PACKAGE or PACKAGE=VERSION, e.g. {KERNEL}"))),
     }
 }
 
@@ -334,36 +324,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kernel_is_a_package_with_a_version_in_its_name() {
-        let package = |name: &str| Package {
-            name: name.to_owned(),
-            version: "1".to_owned(),
-            architecture: "amd64".to_owned(),
-            digest: Digest::of(b""),
-            size: 0,
-            path: None,
-            security: None,
-            steps: Vec::new(),
-        };
-        assert!(is_kernel(&package("linux-image-6.1.0-42-cloud-amd64")));
-        assert!(!is_kernel(&package("linux-image-cloud-amd64")) && !is_kernel(&package("linux-base")));
-    }
-
-    #[test]
-    fn what_is_no_package_is_the_callers_mistake() {
-        for bad in ["", "-o", "a b", "a/b", "a;b", "--x=y"] {
-            assert_eq!(check(bad).unwrap_err().fault, Fault::Caller, "{bad}");
-        }
-        assert!(check("linux-image-6.1.0-42-cloud-amd64=6.1.159-1").is_ok());
-    }
-
-    #[test]
-    fn names_of_hosts_and_suites_are_plain() {
+    fn names_of_hosts_are_plain() {
         for (name, host) in [("shop", "shop"), ("Shop_1.web", "shop-1-web"), ("--", "till")] {
             assert_eq!(hostname(name), host);
         }
-        assert_eq!(debian_suite("ID=debian\nVERSION_CODENAME=trixie\n").as_deref(), Some("trixie"));
-        assert_eq!(debian_suite("ID=\"ubuntu\"\nVERSION_CODENAME=noble\n"), None);
-        assert_eq!(debian_suite("ID=debian\nVERSION_CODENAME=../x\n"), None);
     }
 }

@@ -36,6 +36,35 @@ pub enum Event<'a> {
     Failed(&'a str),
 }
 
+/// A part of the work that is no step of a plan: begun when made, and failed unless it is ended.
+pub(crate) struct Stretch<'a> {
+    observer: &'a dyn Observer,
+    name: &'static str,
+    began: std::time::Instant,
+    is_over: bool,
+}
+
+impl<'a> Stretch<'a> {
+    pub(crate) fn begin(observer: &'a dyn Observer, name: &'static str) -> Self {
+        observer.event(Event::Began(name));
+        Self { observer, name, began: std::time::Instant::now(), is_over: false }
+    }
+
+    pub(crate) fn end(mut self) {
+        self.is_over = true;
+        let milliseconds = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.observer.event(Event::Ended(&StepReport { name: self.name.to_owned(), milliseconds, reused: false }));
+    }
+}
+
+impl Drop for Stretch<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.observer.event(Event::Failed(self.name));
+        }
+    }
+}
+
 /// Watches.
 pub trait Observer: Send + Sync {
     /// Something happened.

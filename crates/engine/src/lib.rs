@@ -15,6 +15,7 @@
 //! usage.rs     what a base says itself of how it is used
 //! world.rs     what a Dockerfile names of the world outside
 //! disk.rs      images as disks that boot
+//! kernel.rs    which kernel they have
 //! exchange/    images to registries and from them
 //! catalog.rs   what there is: bases and artifacts, found by what people type
 //! collect.rs   gc, and the sweep at start
@@ -33,6 +34,7 @@ mod exchange;
 mod import;
 mod inventory;
 mod journal;
+mod kernel;
 mod lock;
 mod mill;
 mod packages;
@@ -50,17 +52,19 @@ use std::sync::Arc;
 
 use till_core::contract::Settings;
 use till_core::port::{Bootstrapper, DiskMaker, Environment, Fetcher, Registry, Runner, Sources};
+use till_core::words::list;
 use till_core::{Failure, Fault};
 use till_image::Store;
 use till_ledger::Ledger;
 
 pub use catalog::{ArtifactEntry, BaseAbout, BaseEntry};
 pub use collect::{Collection, Swept};
-pub use disk::{DiskWish, KERNEL, WrittenDisk};
+pub use disk::{DiskWish, WrittenDisk};
 pub use exchange::{PullTraffic, Pulled, PushTraffic, PushWish, Pushed};
 pub use import::{BaseImported, ImportWish, Naming};
 pub use inventory::{Format, ImageDifference, Named};
 pub use journal::{Event, Observer, StepReport, plain};
+pub use kernel::KERNEL;
 pub use prepare::{Built, Planned, Wish};
 pub use rebase::{RebaseWish, Rebased};
 pub use recipes::{KeptRecipe, Verified};
@@ -77,8 +81,10 @@ pub struct Engine {
     pub ledger: Ledger,
     /// Images.
     pub store: Store,
-    /// Where plans are carried out.
+    /// Where plans are carried out, and whatever else is done in images.
     pub environment: Arc<dyn Environment>,
+    /// Where plans are carried out when it is asked for by name.
+    pub others: Vec<Arc<dyn Environment>>,
     /// What makes systems from packages.
     pub bootstrapper: Arc<dyn Bootstrapper>,
     /// What makes disks of images.
@@ -100,6 +106,21 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// The environment of that name; the usual one where there is none.
+    fn environment_of(&self, name: Option<&str>) -> Result<&dyn Environment, Failure> {
+        name.map_or(Ok(&*self.environment), |name| self.environment(name))
+    }
+
+    /// The environment of that name.
+    fn environment(&self, name: &str) -> Result<&dyn Environment, Failure> {
+        let all = std::iter::once(&self.environment).chain(&self.others);
+        let found = all.clone().find(|environment| environment.name() == name);
+        found.map(|environment| &**environment).ok_or_else(|| {
+            let names = list(all.map(|environment| environment.name()));
+            unknown(format!("there is no environment `{name}`"), &format!("there is: {names}"))
+        })
+    }
+
     /// A folder of the data directory, made when missing.
     fn folder(&self, name: &str) -> Result<PathBuf, Failure> {
         let path = self.data.join(name);

@@ -9,8 +9,8 @@ use till_core::dockerfile::spec::Choice;
 use till_core::id::PreparationId;
 use till_core::model::artifact::ARTIFACT_LABEL;
 use till_core::model::source::Notice;
-use till_core::model::{AppFile, AppName, ArtifactLabel, BaseRef, Launch, SourceView, app};
-use till_core::plan::{Decision, ImageDraft, Plan, lint};
+use till_core::model::{AppFile, AppName, ArtifactLabel, BaseRef, Launch, MachineLabel, SourceView, app};
+use till_core::plan::{Bytes, Decision, ImageDraft, Plan, lint};
 use till_core::port::SourceTree;
 use till_core::provenance::Made;
 use till_core::{Failure, Fault, ManifestDigest};
@@ -20,6 +20,7 @@ use till_ledger::ArtifactFact;
 use crate::catalog::{BaseEntry, written};
 use crate::chain;
 use crate::collect::Staging;
+use crate::disk::Runs;
 use crate::inventory::Told;
 use crate::journal::{Event, Observer, StepReport};
 use crate::lock::{self, Sharing};
@@ -44,6 +45,12 @@ pub struct Wish {
     pub choice: Choice,
     /// Buildpacks, in order; they win over those that the app names.
     pub buildpacks: Vec<String>,
+    /// Where it is carried out; none: where everything is.
+    pub environment: Option<String>,
+    /// It is for a machine's disk, wherever it is carried out.
+    pub disk: bool,
+    /// The kernel's package, `NAME` or `NAME=VERSION`, of such an environment or disk.
+    pub kernel: Option<String>,
     /// What the source may name.
     pub reach: Reach,
     /// What steps may ask for by name; in no layer, no plan and no log of ours.
@@ -85,6 +92,10 @@ pub struct Built {
     pub notices: Vec<String>,
 }
 
+/// What is not promised of a disk whose steps ran in containers.
+const UNBOOTED: &str = "the steps run in containers, on this machine's kernel: none of them sees the disk's kernel, nor services \
+                        that its system starts; the disk is booted when it is done";
+
 /// Where builds of an app keep what the next one finds.
 fn caches(app: &AppName) -> String {
     format!("caches/{app}")
@@ -103,6 +114,7 @@ fn label(planned: &Planned, launch: Launch) -> ArtifactLabel {
         source: planned.view.tree(),
         plan: planned.plan.digest(),
         launch,
+        machine: planned.plan.machine.as_ref().map(|machine| MachineLabel::new(machine.kernel.clone())),
     }
 }
 
@@ -150,8 +162,9 @@ impl Engine {
         let app = self.app_name(wish, &app_file);
         let world = World::new(self, Fault::Source, observer).of_app(&app, &view).afresh(wish.afresh);
         let mut world = world.within(wish.reach).trusting(&wish.buildpacks);
+        let environment = self.environment_of(wish.environment.as_deref())?;
         let run = base.as_ref().and_then(|base| base.about.run());
-        let plan = loop {
+        let mut plan = loop {
             let request = Request {
                 base: base.as_ref().map(|base| &base.fact.version),
                 base_epoch: crate::recreate::EPOCH,
@@ -163,7 +176,7 @@ impl Engine {
                 buildpacks: &wish.buildpacks,
                 settings: &self.settings,
                 known: &world.known,
-                environment: self.environment.name(),
+                environment: environment.name(),
                 architecture: &Platform::host().architecture,
             };
             match till_core::contract::plan(&contract, run, &request)? {
@@ -177,6 +190,7 @@ impl Engine {
                 format!("the plan cannot be carried out: {}: {}", finding.place, finding.what),
             ));
         }
+        plan.machine = self.machine_of(wish, &plan, environment, observer).await?;
         let dockerfile = match &contract {
             ContractSpec::Dockerfile(spec) => {
                 let choice = spec.choice(&app_file, &wish.choice);
@@ -226,7 +240,9 @@ impl Engine {
             lock::take(&locks, "gc", Sharing::Shared, || observer.event(Event::Waiting("for gc to end"))).await?;
         let planned = self.plan_one(wish, view, app_file, observer).await?;
         let of_source = planned.view.notices.iter().map(|notice| format!("{}: {}", notice.path, notice.what));
-        let notices: Vec<_> = of_source.chain(planned.plan.warnings.clone()).collect();
+        let unbooted = planned.plan.machine.as_ref().is_some_and(|machine| !machine.steps);
+        let of_machine = unbooted.then(|| UNBOOTED.to_owned());
+        let notices: Vec<_> = of_source.chain(planned.plan.warnings.clone()).chain(of_machine).collect();
         notices.iter().for_each(|notice| observer.event(Event::Notice(notice)));
         // Caches belong to the app, so its builds come one after the other.
         let waiting = format!("for another build of `{}`", planned.app);
@@ -291,6 +307,7 @@ impl Engine {
         staging: &Staging,
         observer: &dyn Observer,
     ) -> Result<Built, Failure> {
+        let logs = self.folder(&format!("logs/{}", staging.id))?;
         let milling = Milling {
             engine: self,
             plan: &planned.plan,
@@ -307,12 +324,22 @@ impl Engine {
             keeps_layers: true,
             observer,
             staging: staging.path(),
-            logs: self.folder(&format!("logs/{}", staging.id))?,
+            logs: logs.clone(),
         };
         let milled = milling.run().await?;
         let concluded = planned.contract.conclude(&planned.plan, &milled.collected)?;
         let label = label(planned, concluded.launch);
         let image = self.assemble(planned, &milled, &label, concluded.image.as_ref())?;
+        if let Some(machine) = &label.machine {
+            let runs = Runs {
+                image: &image.manifest,
+                layers: &image.layers,
+                launch: &label.launch,
+                app: &planned.app,
+                memory: Bytes(machine.min_memory),
+            };
+            self.gate(&runs, machine.kernel.as_ref(), &logs.join("boot.log"), observer).await?;
+        }
         let told = Told {
             made: Made::App(planned.app.as_str()),
             plan: &planned.plan,

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use till_core::id::InstanceId;
-use till_core::model::{Protocol, together};
+use till_core::model::{Launch, Protocol, together};
 use till_core::plan::Limits;
-use till_core::port::{Observed, RunRequest};
+use till_core::port::{Observed, RunMachine, RunRequest};
 use till_core::words::{list, nearest};
 use till_core::{Failure, Fault};
 use till_ledger::InstanceFact;
 
+use crate::catalog::ArtifactEntry;
+use crate::disk::Runs;
+use crate::journal::Observer;
 use crate::lock::{self, Sharing};
 use crate::{Engine, new_bits, unknown};
 
@@ -44,6 +47,10 @@ pub struct RunWish {
     pub publish: Option<u16>,
     /// Environment beyond the artifact's.
     pub env: BTreeMap<String, String>,
+    /// Where; none: where it was made for.
+    pub environment: Option<String>,
+    /// The kernel's package, for a machine; none: the artifact's.
+    pub kernel: Option<String>,
 }
 
 /// An instance and what is known of it now.
@@ -67,22 +74,39 @@ impl InstanceEntry {
 
 impl Engine {
     /// Starts an artifact and waits until it answers.
-    pub async fn run(&self, wish: &RunWish) -> Result<InstanceEntry, Failure> {
+    pub async fn run(&self, wish: &RunWish, observer: &dyn Observer) -> Result<InstanceEntry, Failure> {
         let locks = self.folder("locks")?;
         let _no_gc = lock::take(&locks, "gc", Sharing::Shared, || {}).await?;
         let entry = self.artifact(&wish.artifact).await?;
-        let mut launch = entry.label.launch;
+        let mut launch = entry.label.launch.clone();
+        let in_machine = match &wish.environment {
+            Some(name) => self.environment(name)?.has_kernel(),
+            None => entry.label.machine.is_some(),
+        };
+        if wish.kernel.is_some() && !in_machine {
+            return Err(Failure::new(Fault::Caller, "a container has this machine's kernel").hint("--in qemu"));
+        }
         let process = match &wish.process {
             Wanted::Default => choose(&launch.processes, launch.default_process(), None)?,
             Wanted::Named(name) => choose(&launch.processes, None, Some(name))?,
             Wanted::All => {
                 let none = || Failure::new(Fault::Caller, "the artifact has no process that runs on");
-                launch = together::together(&launch).ok_or_else(none)?;
+                let all = together::together(&launch).ok_or_else(none)?;
+                // A machine has something that keeps several running.
+                launch = if in_machine { launch } else { all };
                 together::ALL.to_owned()
             }
         };
         launch.env.extend(wish.env.clone());
-        let port = launch.ports.iter().find(|port| port.process == process);
+        let machine = if in_machine {
+            if process != together::ALL {
+                launch.services = vec![process.clone()];
+            }
+            Some(self.machine_for(&entry, &launch, wish, observer).await?)
+        } else {
+            None
+        };
+        let port = launch.ports.iter().find(|port| port.process == process || process == together::ALL);
         let http = port.is_some_and(|port| is_http(port.protocol));
         let mut fact = InstanceFact {
             id: wish.id.clone(),
@@ -99,6 +123,8 @@ impl Engine {
             process,
             publish: wish.publish,
             limits: Limits::default(),
+            machine,
+            transient: false,
         };
         let started = self.runner.start(&request).await;
         if started.is_err() && self.runner.inspect(&fact.id).await? == Observed::Gone {
@@ -108,6 +134,31 @@ impl Engine {
         fact.port = started?.port;
         self.ledger.put_instance(&fact).await?;
         Ok(InstanceEntry { fact, observed: Observed::Running, http })
+    }
+
+    /// The machine that an artifact runs in, with this kernel, or the one that it was made with.
+    async fn machine_for(
+        &self,
+        entry: &ArtifactEntry,
+        launch: &Launch,
+        wish: &RunWish,
+        observer: &dyn Observer,
+    ) -> Result<RunMachine, Failure> {
+        let kernel = match (&wish.kernel, &entry.label.machine) {
+            (None, Some(machine)) => machine.kernel.clone(),
+            (wanted, _) => {
+                let base = entry.label.base.as_ref().map_or(&entry.fact.digest, |base| &base.digest);
+                self.kernel_upon(Some(base), &entry.image.layers, wanted.as_deref(), observer).await?
+            }
+        };
+        let runs = Runs {
+            image: &entry.fact.digest,
+            layers: &entry.image.layers,
+            launch,
+            app: &entry.fact.app,
+            memory: Limits::default().memory,
+        };
+        self.machine(&runs, kernel.as_ref(), observer).await
     }
 
     /// All instances, the newest first. Those of which nothing is left are forgotten.

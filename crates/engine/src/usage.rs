@@ -44,6 +44,7 @@ impl Engine {
                 id: InstanceId::from_bits(new_bits()),
                 layers: base.image.layers.clone(),
                 mounts: Vec::new(),
+                kernel: None,
                 limits: Limits::default(),
                 epoch: crate::recreate::EPOCH,
             })

@@ -185,6 +185,7 @@ impl<'a> World<'a> {
             id: till_core::id::InstanceId::from_bits(new_bits()),
             layers: till_image::load(&self.engine.store, image)?.layers,
             mounts: Vec::new(),
+            kernel: None,
             limits: Limits::default(),
             epoch: crate::recreate::EPOCH,
         };

@@ -6,10 +6,11 @@
 //! tls.rs       whose certificates they believe
 //! fetch.rs     Fetcher: files of the web
 //! scratch.rs   directories for work in progress, and their sweep
+//! hypervisor.rs what container/ asks of qemu/
 //! source/      SourceTree: a directory, a git repository
 //! debian/      Bootstrapper: mmdebstrap
 //! registry/    Registry: images, by the distribution protocol
-//! qemu/        DiskMaker: disks that boot
+//! qemu/        DiskMaker: disks that boot; steps in machines
 //! container/   Environment and Runner: an OCI runtime over overlayfs
 //! ```
 
@@ -17,6 +18,7 @@ pub mod container;
 pub mod debian;
 pub mod fetch;
 mod http;
+pub mod hypervisor;
 pub mod process;
 pub mod qemu;
 pub mod registry;

@@ -66,6 +66,79 @@ pub fn dies_with_us(command: &mut Command) {
     }
 }
 
+/// Lets a command have this descriptor. Answers by which number.
+pub fn inherits(command: &mut Command, descriptor: std::os::fd::OwnedFd) -> i32 {
+    use std::os::fd::AsRawFd as _;
+    let number = descriptor.as_raw_fd();
+    let keep = move || rustix::io::fcntl_setfd(&descriptor, rustix::io::FdFlags::empty()).map_err(io::Error::from);
+    // SAFETY: between fork and exec only one system call is made, which allocates nothing and takes no lock.
+    #[expect(unsafe_code, reason = "what runs between fork and exec is unsafe by its nature")]
+    unsafe {
+        command.pre_exec(keep);
+    }
+    number
+}
+
+/// A command that is root of a user namespace of its own, in which these ids of ours are 0, 1, … and there are no others.
+pub fn in_user_namespace(command: &mut Command, ids: till_image::IdShift) {
+    let map = format!("0 {} {}\n", ids.first, ids.count);
+    // SAFETY: this process is a copy with one thread. What it calls allocates nothing and takes no lock: the text was made
+    // before, and numbers are written on the stack.
+    #[expect(unsafe_code, reason = "what runs between fork and exec is unsafe by its nature")]
+    unsafe {
+        command.pre_exec(move || enter_user_namespace(map.as_bytes()));
+    }
+}
+
+/// Enters a new user namespace. Only a process that is outside of it may say which ids are in it: a copy of us, made before.
+fn enter_user_namespace(map: &[u8]) -> io::Result<()> {
+    use rustix::fs::{CWD, Mode, OFlags};
+    let us = rustix::path::DecInt::new(rustix::process::getpid().as_raw_nonzero().get());
+    let (line, told) = rustix::pipe::pipe()?;
+    // SAFETY: the copy goes no further than `_exit`, below.
+    #[expect(unsafe_code, reason = "no library offers fork(2)")]
+    let copy = unsafe { libc::fork() };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if copy == 0 {
+        drop(told);
+        let write = || -> io::Result<()> {
+            rustix::io::read(&line, &mut [0; 1])?;
+            let proc = rustix::fs::openat(CWD, c"/proc", OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+            let ours = rustix::fs::openat(proc, us, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+            for file in [c"uid_map", c"gid_map"] {
+                let file = rustix::fs::openat(&ours, file, OFlags::WRONLY, Mode::empty())?;
+                rustix::io::write(file, map)?;
+            }
+            Ok(())
+        };
+        let code = i32::from(write().is_err());
+        // SAFETY: it ends this process at once, as it is, without what would be done at the end of the program.
+        #[expect(unsafe_code, reason = "no library offers _exit(2)")]
+        unsafe {
+            libc::_exit(code)
+        }
+    }
+    // SAFETY: NEWUSER gives this process other ids and capabilities, and unshares no descriptor or memory.
+    #[expect(unsafe_code, reason = "rustix marks unshare as unsafe for flags that we do not use")]
+    let entered = unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWUSER) };
+    if entered.is_ok() {
+        rustix::io::write(&told, b".")?;
+    }
+    drop(told);
+    let status = rustix::process::waitpid(rustix::process::Pid::from_raw(copy), rustix::process::WaitOptions::empty())?;
+    entered?;
+    if status.and_then(|(_, status)| status.exit_status()) != Some(0) {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let (uid, gid) = (rustix::fs::Uid::ROOT, rustix::fs::Gid::ROOT);
+    rustix::thread::set_thread_groups(&[])?;
+    rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+    Ok(())
+}
+
 /// A process group that dies with its handle: a tool and whatever it started.
 #[derive(Debug)]
 pub struct Group(Option<rustix::process::Pid>);

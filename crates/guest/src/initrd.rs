@@ -7,15 +7,18 @@ use rustix::fs::CWD;
 use rustix::mount::{MountFlags, mount, mount_move};
 use till_guest::{INIT, ROOT};
 
-use crate::{Result, disks, failed, grow, modules, system};
+use crate::{Result, disks, errand, failed, grow, modules, system};
 
 /// Where the root file system is mounted before it is the root.
-const NEW_ROOT: &str = "/sysroot";
+pub(crate) const NEW_ROOT: &str = "/sysroot";
 
-/// Finds the root file system, and goes on with what is there.
+/// Finds the root file system, and goes on with what is there; or does what a preparation wants.
 pub(crate) fn run() -> Result<()> {
     system::mount_kernel("")?;
     modules::load();
+    if std::path::Path::new(till_guest::JOB).exists() {
+        return errand::run();
+    }
     let uuid = system::command_line(ROOT).ok_or_else(|| format!("the kernel was not told {ROOT}UUID"))?;
     let init = system::command_line(INIT).ok_or_else(|| format!("the kernel was not told {INIT}PATH"))?;
     let device = disks::by_uuid(&uuid)?;
@@ -35,7 +38,18 @@ pub(crate) fn run() -> Result<()> {
 /// Makes the root file system the root, and becomes its first process (switch_root(8)). What is in the initramfs stays in
 /// memory: two megabytes.
 fn go_on(init: &str) -> Result<()> {
-    for name in ["proc", "sys", "dev", "run"] {
+    enter(&["proc", "sys", "dev", "run"])?;
+    let mut command = std::process::Command::new(init);
+    if init == till_guest::PROGRAM {
+        command.arg("machine");
+    }
+    let error = command.env_clear().env("PATH", service_path()).exec();
+    Err(failed("start", init)(error))
+}
+
+/// Makes what is mounted there the root, with these of our mounts.
+pub(crate) fn enter(mounts: &[&str]) -> Result<()> {
+    for name in mounts {
         let (from, to) = (format!("/{name}"), format!("{NEW_ROOT}/{name}"));
         let _ = std::fs::create_dir(&to);
         mount_move(from.as_str(), to.as_str()).map_err(failed("move", from))?;
@@ -44,13 +58,7 @@ fn go_on(init: &str) -> Result<()> {
     rustix::mount::move_mount(CWD, ".", CWD, "/", rustix::mount::MoveMountFlags::empty())
         .map_err(failed("move", NEW_ROOT))?;
     rustix::process::chroot(".").map_err(failed("enter", NEW_ROOT))?;
-    std::env::set_current_dir("/").map_err(failed("enter", "/"))?;
-    let mut command = std::process::Command::new(init);
-    if init == till_guest::PROGRAM {
-        command.arg("machine");
-    }
-    let error = command.env_clear().env("PATH", service_path()).exec();
-    Err(failed("start", init)(error))
+    std::env::set_current_dir("/").map_err(failed("enter", "/"))
 }
 
 /// Where systems have their programs.

@@ -1,8 +1,11 @@
 //! What a machine of ours is told, and what it answers: the wire between the host and the program `guest` inside.
 //!
 //! ```text
-//! machine.json    on a disk: what the machine runs               MACHINE, Machine
-//! till.ctl        a virtio port: one JSON object a line          Word
+//! machine.json    on a disk: what the machine runs                       MACHINE, Machine
+//! job.json        in the initramfs of a preparation: what it runs        JOB, Job
+//! till-tree       a tree of the host (virtiofs): upon what it runs       TREE
+//! till.ctl        a virtio port: one JSON object a line                  CONTROL, Word
+//! till.log        a virtio port: the output of a job, as it came         LOG
 //! ```
 #![deny(missing_docs)]
 
@@ -22,6 +25,13 @@ pub const INIT: &str = "till.init=";
 pub const MODULES: &str = "/modules.list";
 /// The virtio port of [`Word`]s.
 pub const CONTROL: &str = "till.ctl";
+
+/// In the initramfs of a preparation: what it runs. It is removed when it was read.
+pub const JOB: &str = "/job.json";
+/// The virtiofs tag of the tree that a preparation runs upon.
+pub const TREE: &str = "till-tree";
+/// The virtio port of a job's output.
+pub const LOG: &str = "till.log";
 
 /// What a machine runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +62,9 @@ pub struct Command {
     pub dir: String,
     /// Who runs it: a name in the image's `/etc/passwd`, or a number.
     pub user: String,
+    /// Of a service: when it ends well it is done, and not started again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_end: bool,
 }
 
 /// How it is known that a machine is ready.
@@ -68,16 +81,50 @@ pub struct Ready {
     pub datagrams: bool,
 }
 
+/// What a preparation does: one command, upon a tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Job {
+    /// Said with each word, so that nobody but who has read the job can speak for it.
+    pub nonce: String,
+    /// The command.
+    pub command: Command,
+    /// Does it have a network?
+    pub network: bool,
+    /// Bytes of memory for all its processes.
+    pub memory: u64,
+    /// Processes and threads at once.
+    pub pids: u32,
+}
+
 /// What a machine says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "word", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Word {
+    /// A job's command is about to be started.
+    Begun {
+        /// Of the job.
+        nonce: String,
+    },
+    /// A job's command ended, and all that it had started.
+    Ended {
+        /// Of the job.
+        nonce: String,
+        /// Its exit code, or 128 and the signal's number.
+        code: u8,
+        /// Processes were killed for want of memory.
+        oom: bool,
+        /// Processes could not be started: there were too many.
+        pids: bool,
+    },
     /// The services of a machine answer.
     Ready,
-    /// A service of a machine ended; it is started again.
+    /// A service of a machine ended.
     Exited {
         /// Its process type.
         service: String,
+        /// Is it done, or started again?
+        done: bool,
         /// Its exit code, or 128 and the signal's number.
         code: u8,
     },
@@ -102,9 +149,14 @@ mod tests {
 
     #[test]
     fn words_are_read_as_they_were_written() {
-        for word in
-            [Word::Ready, Word::Exited { service: "web".to_owned(), code: 3 }, Word::Failed { why: "a\nb".to_owned() }]
-        {
+        let nonce = "n".to_owned();
+        for word in [
+            Word::Begun { nonce: nonce.clone() },
+            Word::Ended { nonce, code: 3, oom: false, pids: true },
+            Word::Ready,
+            Word::Exited { service: "web".to_owned(), done: false, code: 3 },
+            Word::Failed { why: "a\nb".to_owned() },
+        ] {
             let line = word.line();
             assert_eq!(line.matches('\n').count(), 1, "{line}");
             assert_eq!(serde_json::from_str::<Word>(&line).unwrap(), word);

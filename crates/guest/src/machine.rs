@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions};
 use till_guest::{Command, Machine, Word};
 
-use crate::{Result, network, port, ready, service, system};
+use crate::{Result, failed, network, port, ready, service, system};
 
 /// How long services are given to end by themselves.
 const GRACE: Duration = Duration::from_secs(10);
@@ -69,10 +69,14 @@ pub(crate) fn run() -> Result<()> {
             Event::Ended(pid, code) => {
                 let ended = services.iter_mut().find(|(_, service)| service.running == Some(pid));
                 if let Some((name, service)) = ended {
-                    eprintln!("till: `{name}` ended with code {code}; it is started again");
-                    port::say(&Word::Exited { service: name.clone(), code });
                     service.running = None;
-                    service.again(name, &events);
+                    let done = code == 0 && service.command.may_end;
+                    let then = if done { "is done" } else { "is started again" };
+                    eprintln!("till: `{name}` ended with code {code}; it {then}");
+                    port::say(&Word::Exited { service: name.clone(), done, code });
+                    if !done {
+                        service.again(name, &events);
+                    }
                 }
             }
         }
@@ -90,9 +94,7 @@ impl Service {
     fn start(&mut self, name: &str) {
         self.began = Instant::now();
         let _starting = STARTING.lock();
-        let started =
-            service::prepared(&self.command).and_then(|mut process| process.spawn().map_err(|error| error.to_string()));
-        match started {
+        match spawned(&self.command) {
             Ok(child) => self.running = Pid::from_raw(child.id().cast_signed()),
             Err(why) => eprintln!("till: cannot start `{name}`: {why}"),
         }
@@ -112,6 +114,17 @@ impl Service {
     }
 }
 
+/// Its output goes through a pipe of its own, and on to the console, which is root's.
+fn spawned(command: &Command) -> Result<std::process::Child> {
+    let (mut reader, writer) = std::io::pipe().map_err(failed("make", "a pipe"))?;
+    service::give(&writer, command)?;
+    let mut process = service::prepared(command)?;
+    process.stdout(writer.try_clone().map_err(failed("copy", "a pipe"))?).stderr(writer);
+    let child = process.spawn().map_err(|error| error.to_string())?;
+    std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::stderr()));
+    Ok(child)
+}
+
 /// Takes leave of every process that ends: as the first one we are the parent of orphans, too.
 fn reap(events: &Sender<Event>) {
     let events = events.clone();
@@ -124,9 +137,7 @@ fn reap(events: &Sender<Event>) {
             drop(starting);
             match ended {
                 Ok(Some((pid, status))) => {
-                    let signal = status.terminating_signal().map(|signal| 128 + signal);
-                    let code = status.exit_status().or(signal).and_then(|code| u8::try_from(code).ok());
-                    let _ = events.send(Event::Ended(pid, code.unwrap_or(u8::MAX)));
+                    let _ = events.send(Event::Ended(pid, service::code(status)));
                 }
                 // There is none at the moment.
                 _ => std::thread::sleep(Duration::from_millis(50)),
@@ -179,7 +190,7 @@ fn end_all() {
 }
 
 /// Every process but the kernel's own, which have no program, and us.
-fn processes() -> Vec<Pid> {
+pub(crate) fn processes() -> Vec<Pid> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     entries
         .filter(|entry| std::fs::read_link(entry.path().join("exe")).is_ok())

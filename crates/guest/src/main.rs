@@ -6,6 +6,7 @@
 //! ```text
 //! initrd.rs    the first process of the initramfs: modules, then the root file system
 //! modules.rs   kernel modules
+//! errand.rs    one command of a preparation, upon a tree of the host
 //! disks.rs     block devices, by what they are
 //! grow.rs      the root file system takes all of its disk
 //! machine.rs   the first process of a disk whose image has no systemd: services, power button
@@ -18,6 +19,7 @@
 #![expect(clippy::print_stderr, reason = "its standard error is the console of the machine")]
 
 mod disks;
+mod errand;
 mod grow;
 mod initrd;
 mod machine;

@@ -45,10 +45,21 @@ fn find(passwd: &str, group: &str, wanted: &str) -> Result<User> {
     })
 }
 
+fn user_of(command: &Command) -> Result<User> {
+    let read = |name: &str| std::fs::read_to_string(name).unwrap_or_default();
+    find(&read("/etc/passwd"), &read("/etc/group"), &command.user)
+}
+
+/// Gives a command's user its output, who may then open it again by `/dev/stdout`.
+pub(crate) fn give(output: &impl std::os::fd::AsFd, command: &Command) -> Result<()> {
+    let user = user_of(command)?;
+    rustix::fs::fchown(output, Some(Uid::from_raw(user.uid)), Some(Gid::from_raw(user.gid)))
+        .map_err(failed("give away", "the output"))
+}
+
 /// The command as a process that is about to be started.
 pub(crate) fn prepared(command: &Command) -> Result<std::process::Command> {
-    let read = |name: &str| std::fs::read_to_string(name).unwrap_or_default();
-    let user = find(&read("/etc/passwd"), &read("/etc/group"), &command.user)?;
+    let user = user_of(command)?;
     let (program, arguments) = command.argv.split_first().ok_or("the command is empty")?;
     // The search is ours: what is found is found where the command will be.
     let path = command.env.get("PATH").map_or("/usr/local/bin:/usr/bin:/bin", String::as_str);
@@ -77,12 +88,27 @@ pub(crate) fn prepared(command: &Command) -> Result<std::process::Command> {
     Ok(process)
 }
 
+/// Lets it be in a cgroup from its beginning, by that group's `cgroup.procs`.
+pub(crate) fn join(process: &mut std::process::Command, group: std::fs::File) {
+    // SAFETY: one write between fork and exec; `0` is who writes (cgroups(7)).
+    #[expect(unsafe_code, reason = "what runs between fork and exec is unsafe by its nature")]
+    unsafe {
+        process.pre_exec(move || rustix::io::write(&group, b"0").map(drop).map_err(std::io::Error::from));
+    }
+}
+
 /// Becomes the command of a process type of this machine: for a system that keeps it running itself.
 pub(crate) fn become_process(name: &str) -> Result<()> {
     let machine = crate::ready::machine()?;
     let command = machine.processes.get(name).ok_or_else(|| format!("this machine has no process `{name}`"))?;
     let error = prepared(command)?.exec();
     Err(failed("start", name)(error))
+}
+
+/// How a process ended: its exit code, or 128 and the signal's number.
+pub(crate) fn code(status: rustix::process::WaitStatus) -> u8 {
+    let signal = status.terminating_signal().map(|signal| 128 + signal);
+    status.exit_status().or(signal).and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
 }
 
 /// Where a program is in an image, as execvp(3) finds it.

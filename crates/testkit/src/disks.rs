@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use till_core::Failure;
 use till_core::plan::Bytes;
 use till_core::port::{DiskMaker, DiskOrder, MadeDisk};
+use till_core::{Digest, Failure};
 
 /// A maker of disks that writes down what it was told: the disk is the seed of its names.
 #[derive(Debug, Default)]
@@ -27,6 +27,10 @@ fn failed(error: std::io::Error) -> Failure {
 
 #[async_trait]
 impl DiskMaker for Disks {
+    fn edition(&self) -> Digest {
+        Digest::of(b"the fake")
+    }
+
     async fn make(&self, order: &DiskOrder, _: &Path, into: &Path) -> Result<MadeDisk, Failure> {
         self.orders.lock().unwrap().push(order.clone());
         std::fs::write(into, order.seed.to_string()).map_err(failed)?;

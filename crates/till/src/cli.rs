@@ -232,6 +232,16 @@ pub(crate) struct Build {
     /// Where it is carried out
     #[arg(long = "in", value_name = "ENVIRONMENT", default_value = "container")]
     pub(crate) environment: EnvironmentName,
+    /// What comes of it: an image for containers, a disk for machines, or both; a disk is booted before it is given out
+    #[arg(long, value_name = "FORM", value_delimiter = ',', default_value = "oci")]
+    pub(crate) to: Vec<Form>,
+    /// With --in qemu: carry it out in containers, in a fraction of the time, and boot only what comes of it
+    #[arg(long)]
+    pub(crate) no_boot: bool,
+    /// The kernel of its machines, by its Debian package (default: the image's own, or the one it had before, or the newest
+    /// linux-image-cloud-amd64)
+    #[arg(long, value_name = "PACKAGE[=VERSION]")]
+    pub(crate) kernel: Option<String>,
     /// Take nothing that was made before
     #[arg(long)]
     pub(crate) afresh: bool,
@@ -243,6 +253,24 @@ pub(crate) struct Build {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum EnvironmentName {
     Container,
+    /// Each step in a virtual machine of its own
+    Qemu,
+}
+
+/// What an artifact is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    Oci,
+    Disk,
+}
+
+impl EnvironmentName {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Container => "container",
+            Self::Qemu => "qemu",
+        }
+    }
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
@@ -344,6 +372,13 @@ pub(crate) struct Run {
     /// A variable beyond the artifact's
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     pub(crate) env: Vec<(String, String)>,
+    /// Where (default: what it was made for): a container, or a virtual machine that starts from its disk
+    #[arg(long = "in", value_name = "ENVIRONMENT")]
+    pub(crate) environment: Option<EnvironmentName>,
+    /// The kernel of the machine, by its Debian package (default: the one that it was made with, or the newest
+    /// linux-image-cloud-amd64)
+    #[arg(long, value_name = "PACKAGE[=VERSION]")]
+    pub(crate) kernel: Option<String>,
 }
 
 #[derive(Debug, Args)]

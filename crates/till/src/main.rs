@@ -76,8 +76,8 @@ fn start(arguments: cli::Arguments, screen: &screen::Screen) -> Result<ExitCode,
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::house("cannot start the runtime", error))?;
     let outcome = runtime.block_on(async {
-        // What is run is stopped when it is interrupted, and takes care of that itself.
-        if matches!(arguments.command, cli::Command::Run(_)) {
+        // What is run is stopped when it is interrupted, and takes care of that itself; so does who supervises it.
+        if matches!(arguments.command, cli::Command::Run(_) | cli::Command::Supervise { .. }) {
             return commands::run(arguments, screen).await;
         }
         // Any other command that is dropped clears away what it had begun.

@@ -35,13 +35,15 @@ pub(crate) async fn engine(data: &Path) -> Result<Engine, Failure> {
         machine: Machine::of(variables()),
     };
     let containers = Arc::new(Containers::new(containers, store.clone(), runtime));
+    let machines = Machines::new(GUEST, data.to_owned());
     let engine = Engine {
         data: data.to_owned(),
         ledger: Ledger::open(&data.join("ledger.sqlite")).await?,
         store,
         environment: containers.clone(),
+        others: vec![Arc::new(containers.with_machines(Arc::new(machines.clone())))],
         bootstrapper: Arc::new(Mmdebstrap { apt: PathBuf::from("/etc/apt") }),
-        disks: Arc::new(Machines { guest: GUEST }),
+        disks: Arc::new(machines),
         runner: containers,
         registry: Arc::new(Registries::new(
             Path::new("/etc/containers"),
@@ -62,7 +64,8 @@ pub(crate) async fn engine(data: &Path) -> Result<Engine, Failure> {
 /// make in it is closed.
 fn secure(data: &Path) -> Result<(), Failure> {
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-    for name in ["caches", "images", "instances", "inventory", "layers", "locks", "logs", "partial", "staging"] {
+    for name in ["caches", "disks", "images", "instances", "inventory", "layers", "locks", "logs", "partial", "staging"]
+    {
         let path = data.join(name);
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
         made.map_err(|error| Failure::house(format!("cannot make `{}`", path.display()), error))?;

@@ -11,6 +11,7 @@ use super::launch::Launch;
 use super::name::{AppName, BaseName};
 use super::source::CommitId;
 use crate::digest::{Digest, ManifestDigest, PlanDigest};
+use crate::packages::Pinned;
 
 /// The label that holds an [`ArtifactLabel`].
 pub const ARTIFACT_LABEL: &str = "io.tillage.artifact";
@@ -66,7 +67,42 @@ pub struct ArtifactLabel {
     pub plan: PlanDigest,
     /// How it is started.
     pub launch: Launch,
+    /// What runs it, where it was made for machines; none where it was made for containers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<MachineLabel>,
 }
+
+/// The machine that an artifact was made for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MachineLabel {
+    /// The package of its kernel; none where the image has one.
+    pub kernel: Option<Pinned>,
+    /// By which firmware its disk starts: any of these.
+    pub firmware: Vec<String>,
+    /// The bus of its disk that it was tried on.
+    pub disk_bus: String,
+    /// The type of machine that it was tried on.
+    pub machine_type: String,
+    /// The least memory, in bytes: with so much it was tried.
+    pub min_memory: u64,
+}
+
+impl MachineLabel {
+    /// What every machine of ours is, with that kernel.
+    pub fn new(kernel: Option<Pinned>) -> Self {
+        Self {
+            kernel,
+            firmware: ["bios", "uefi"].map(str::to_owned).to_vec(),
+            disk_bus: "virtio".to_owned(),
+            machine_type: "q35".to_owned(),
+            min_memory: MIN_MEMORY,
+        }
+    }
+}
+
+/// What machines are tried with: a gibibyte, which small offers of clouds have.
+const MIN_MEMORY: u64 = 1 << 30;
 
 /// What a base says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

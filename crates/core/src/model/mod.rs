@@ -13,7 +13,7 @@ pub mod source;
 pub mod together;
 
 pub use app::{AppFile, Before};
-pub use artifact::{ArtifactLabel, BaseLabel, BaseVersion};
+pub use artifact::{ArtifactLabel, BaseLabel, BaseVersion, MachineLabel};
 pub use base::BaseSpec;
 pub use base_lock::BaseLock;
 pub use external::{ExternalBase, ExternalFile, Origin};

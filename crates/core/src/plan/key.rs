@@ -13,6 +13,8 @@ use crate::digest::{Digest, ManifestDigest};
 struct Inputs<'a> {
     version: u32,
     environment: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kernel: Option<&'a Digest>,
     volatile: &'a [String],
     /// For each tree that goes into it, in the order of [`Stage::trees`].
     trees: &'a [Option<Tree<'a>>],
@@ -131,8 +133,16 @@ pub fn content_key(plan: &Plan, stage: &Stage, contents: &[Digest]) -> Digest {
 }
 
 fn key(plan: &Plan, trees: &[Option<Tree<'_>>], stage: &Stage) -> Digest {
-    let environment = &plan.environment;
-    digest_of(&Inputs { version: plan.version, environment, volatile: &plan.volatile, trees, stage: &stage.bare() })
+    // One that steps do not run on changes nothing of what they leave.
+    let machine = plan.machine.as_ref().filter(|machine| machine.steps);
+    digest_of(&Inputs {
+        version: plan.version,
+        environment: &plan.environment,
+        kernel: machine.and_then(|machine| machine.kernel.as_ref()).map(|kernel| &kernel.digest),
+        volatile: &plan.volatile,
+        trees,
+        stage: &stage.bare(),
+    })
 }
 
 /// For each stage: does what an app keeps for itself go into its layer, or into one that goes into it?

@@ -39,8 +39,11 @@ pub struct Plan {
     pub version: u32,
     /// Who wrote it: `command`, `recipe/debian`.
     pub contract: String,
-    /// Where it is carried out: `container`.
+    /// Where it is carried out: `container`, `qemu`.
     pub environment: String,
+    /// The machine that it is for; none: containers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<MachineDraft>,
     /// The base by whose contract it was written; none for a base made from nothing.
     pub base: Option<ManifestDigest>,
     /// The source; none for a base.
@@ -83,6 +86,16 @@ pub struct Plan {
     /// What the user should know of what is written in the source.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+}
+
+/// The machine that something is prepared for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MachineDraft {
+    /// The package of its kernel; none where the image has one.
+    pub kernel: Option<Pinned>,
+    /// Do steps run on that kernel?
+    pub steps: bool,
 }
 
 /// What is written here is of no one instance, and not part of what it leaves behind.

@@ -42,6 +42,9 @@ pub struct MadeDisk {
 /// Makes disks.
 #[async_trait]
 pub trait DiskMaker: Send + Sync {
+    /// What disks depend on beside their orders: who makes them otherwise says something else.
+    fn edition(&self) -> Digest;
+
     /// Writes a disk to `into`, which is not there yet, as the bytes that a machine sees, with holes. `work` is an empty
     /// directory.
     async fn make(&self, order: &DiskOrder, work: &Path, into: &Path) -> Result<MadeDisk, Failure>;

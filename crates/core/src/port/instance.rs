@@ -90,6 +90,8 @@ pub struct Opening {
     pub layers: Vec<Layer>,
     /// Caches.
     pub mounts: Vec<Mount>,
+    /// The package of the kernel that its steps run on, in an environment of machines; none: the image has one.
+    pub kernel: Option<PathBuf>,
     /// What it may use.
     pub limits: Limits,
     /// Seconds since 1970: `SOURCE_DATE_EPOCH` of its steps.
@@ -101,6 +103,11 @@ pub struct Opening {
 pub trait Environment: Send + Sync {
     /// Its name in plans, e.g. `container`.
     fn name(&self) -> &'static str;
+
+    /// Do its steps run on a kernel of their own, and not on this machine's?
+    fn has_kernel(&self) -> bool {
+        false
+    }
 
     /// Writes files of an image as a tar archive to `into`; their names are relative to where they will go.
     async fn gather(&self, layers: &[Layer], files: &TreeFiles, into: &Path) -> Result<(), Failure>;

@@ -13,5 +13,5 @@ pub use instance::{
     Obstacle, Opening, Program, Unstartable,
 };
 pub use registry::{Fetched, Fetcher, MAX_DOCUMENT, Published, Registry, Sent};
-pub use runner::{Observed, RunRequest, Runner, Started};
+pub use runner::{Observed, RunMachine, RunRequest, Runner, Started};
 pub use source::{SourceTree, Sources};

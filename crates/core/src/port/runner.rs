@@ -9,7 +9,7 @@ use super::instance::Layer;
 use crate::fault::Failure;
 use crate::id::InstanceId;
 use crate::model::Launch;
-use crate::plan::Limits;
+use crate::plan::{Bytes, Limits};
 
 /// What is to run.
 #[derive(Debug, Clone)]
@@ -26,6 +26,19 @@ pub struct RunRequest {
     pub publish: Option<u16>,
     /// What it may use.
     pub limits: Limits,
+    /// The machine that it runs in; none: a container.
+    pub machine: Option<RunMachine>,
+    /// Is it nobody's but this process's? Then it ends with it, and nothing of it is kept.
+    pub transient: bool,
+}
+
+/// A machine that an artifact runs in. Its ports are all those of its services, and it is ready when each answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunMachine {
+    /// Its disk, as it sees the bytes; they are never written to.
+    pub disk: PathBuf,
+    /// Of its memory.
+    pub memory: Bytes,
 }
 
 /// An instance that answers.

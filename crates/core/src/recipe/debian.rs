@@ -159,6 +159,7 @@ impl Recipe for DebianSpec {
             version: plan::VERSION,
             contract: "recipe/debian".to_owned(),
             environment: ground.environment.to_owned(),
+            machine: None,
             base: ground.from.map(|from| from.digest.clone()),
             source: None,
             stages: vec![Stage {

@@ -92,6 +92,7 @@ async fn engine(folder: &Path, environment: impl FnOnce(Store) -> Arc<dyn Enviro
         environment: environment(store.clone()),
         store,
         data,
+        others: Vec::new(),
         bootstrapper: Arc::<Packages>::default(),
         disks: Arc::new(till_testkit::Disks::default()),
         runner: Arc::<Bench>::default(),
@@ -116,6 +117,9 @@ fn wish() -> Result<Wish, Failure> {
         buildpacks: Vec::new(),
         reach: till_engine::Reach::World,
         secrets: BTreeMap::new(),
+        environment: None,
+        disk: false,
+        kernel: None,
         afresh: false,
         clear_cache: false,
     })

@@ -67,6 +67,7 @@ impl Mill<'_> {
                 id: InstanceId::from_bits(new_bits()),
                 layers: Vec::new(),
                 mounts: Vec::new(),
+                kernel: None,
                 limits: self.milling.plan.limits.clone(),
                 epoch: stage.epoch,
             })

@@ -8,7 +8,7 @@ use std::time::Instant;
 use till_core::id::InstanceId;
 use till_core::packages::archive;
 use till_core::plan::{Bootstrap, Deed, Injection, Mounted, NamedFile, Place, Selection, Sharing, Sight, Stage, Step};
-use till_core::port::{Capture, Evidence, Exit, Instance, Layer, Lent, Loan, Mount, Opening};
+use till_core::port::{Capture, Environment, Evidence, Exit, Instance, Layer, Lent, Loan, Mount, Opening};
 use till_core::{Failure, Fault};
 use tokio::sync::OwnedMutexGuard;
 
@@ -37,7 +37,7 @@ impl Mill<'_> {
             Sight::Nothing => Vec::new(),
         };
         let began = Instant::now();
-        let mut instance = self.milling.engine.environment.open(self.opening(stage, below)).await?;
+        let mut instance = self.environment()?.open(self.opening(stage, below)).await?;
         self.note("open", began);
         for deed in &stage.deeds {
             match deed {
@@ -78,16 +78,23 @@ impl Mill<'_> {
         Ok(layer)
     }
 
+    /// Where the plan is carried out.
+    fn environment(&self) -> Result<&dyn Environment, Failure> {
+        self.milling.engine.environment(&self.milling.plan.environment)
+    }
+
     fn opening(&self, stage: &Stage, layers: Vec<Layer>) -> Opening {
         let mount = |cache: &till_core::plan::Cache| Mount {
             host: self.milling.caches.join(&cache.name),
             path: cache.path.clone(),
             owner: cache.owner.clone(),
         };
+        let kernel = self.milling.plan.machine.as_ref().and_then(|machine| machine.kernel.as_ref());
         Opening {
             id: InstanceId::from_bits(new_bits()),
             layers,
             mounts: self.milling.plan.caches.iter().map(mount).collect(),
+            kernel: kernel.map(|kernel| self.milling.engine.store.path(&kernel.digest)),
             limits: self.milling.plan.limits.clone(),
             epoch: stage.epoch,
         }

@@ -113,6 +113,7 @@ impl Engine {
             id: InstanceId::from_bits(new_bits()),
             layers: till_image::load(&self.store, image)?.layers,
             mounts: vec![Mount { host: host.to_owned(), path: KEPT.to_owned(), owner: "root".to_owned() }],
+            kernel: None,
             limits: Limits::default(),
             epoch: crate::recreate::EPOCH,
         };

@@ -10,7 +10,7 @@ use till_core::{Digest, Fault, PlanDigest};
 use till_engine::{Collection, RunWish, Wanted, new_instance_id};
 use till_testkit::MemorySource;
 
-use crate::house::{CONTRACT, House, wish, wish_for};
+use crate::house::{CONTRACT, House, Silent, wish, wish_for};
 
 /// Everything that a base or artifact needs.
 async fn needed(house: &House) -> BTreeSet<Digest> {
@@ -76,7 +76,7 @@ async fn perform(house: &House, deed: &Deed) {
         Deed::RemoveBase { number } => {
             drop(house.engine.remove_base(&format!("base@{number}").parse().unwrap()).await);
         }
-        Deed::Run { app } => drop(house.engine.run(&run_wish(&format!("app{app}"))).await),
+        Deed::Run { app } => drop(house.engine.run(&run_wish(&format!("app{app}")), &Silent).await),
         Deed::StopOne => {
             if let Some(entry) = house.engine.instances().await.unwrap().first() {
                 house.engine.stop(entry.fact.id.as_str()).await.unwrap();
@@ -93,6 +93,8 @@ fn run_wish(artifact: &str) -> RunWish {
         process: Wanted::Default,
         publish: None,
         env: BTreeMap::new(),
+        environment: None,
+        kernel: None,
     }
 }
 
@@ -140,7 +142,7 @@ async fn unpacked_layers_go_with_the_last_image_that_has_them() {
 async fn what_runs_is_neither_removed_nor_collected() {
     let house = House::with_base().await;
     house.prepare(&wish(&[])).await.unwrap();
-    let running = house.engine.run(&run_wish("app")).await.unwrap();
+    let running = house.engine.run(&run_wish("app"), &Silent).await.unwrap();
     let failure = house.engine.remove_artifact("app").await.unwrap_err();
     assert_eq!(failure.fault, Fault::Caller);
     assert_eq!(failure.hint.unwrap(), format!("till stop {}", running.fact.id));

@@ -71,6 +71,7 @@ impl House {
             ledger: Ledger::in_memory().await.unwrap(),
             store,
             environment: Arc::new(machine.clone()),
+            others: Vec::new(),
             bootstrapper: packages.clone(),
             disks: disks.clone(),
             runner: bench.clone(),
@@ -147,6 +148,9 @@ pub(crate) fn wish_for(app: &str, source: MemorySource) -> Wish {
         buildpacks: Vec::new(),
         reach: Reach::World,
         secrets: BTreeMap::new(),
+        environment: None,
+        disk: false,
+        kernel: None,
         afresh: false,
         clear_cache: false,
     }

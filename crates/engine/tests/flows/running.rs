@@ -6,7 +6,7 @@ use till_core::Fault;
 use till_core::port::{Evidence, Observed};
 use till_engine::{RunWish, Wanted, new_instance_id};
 
-use crate::house::{House, wish};
+use crate::house::{House, Silent, wish};
 
 fn run(artifact: &str) -> RunWish {
     RunWish {
@@ -15,6 +15,8 @@ fn run(artifact: &str) -> RunWish {
         process: Wanted::Default,
         publish: None,
         env: BTreeMap::new(),
+        environment: None,
+        kernel: None,
     }
 }
 
@@ -28,7 +30,7 @@ async fn with_app(till_toml: &str) -> House {
 async fn an_artifact_is_started_as_it_says() {
     let house = with_app("[env]\nA = \"app\"\nB = \"app\"\n").await;
     let env = BTreeMap::from([("B".to_owned(), "run".to_owned())]);
-    let entry = house.engine.run(&RunWish { publish: Some(4242), env, ..run("app") }).await.unwrap();
+    let entry = house.engine.run(&RunWish { publish: Some(4242), env, ..run("app") }, &Silent).await.unwrap();
     assert_eq!(entry.url().unwrap(), "http://127.0.0.1:4242/");
     let request = house.bench.request(&entry.fact.id).unwrap();
     assert_eq!((request.process.as_str(), request.layers.len()), ("web", 3));
@@ -44,7 +46,7 @@ async fn the_process_is_the_named_one_or_web_or_the_only_one() {
     for (wanted, chosen) in [(None, Some("web")), (Some("job"), Some("job")), (Some("jab"), None)] {
         let wish =
             RunWish { process: wanted.map_or(Wanted::Default, |name| Wanted::Named(name.to_owned())), ..run("app") };
-        match (house.engine.run(&wish).await, chosen) {
+        match (house.engine.run(&wish, &Silent).await, chosen) {
             (Ok(entry), Some(chosen)) => {
                 assert_eq!(entry.fact.process, chosen);
                 assert_eq!(entry.url().is_some(), chosen == "web");
@@ -61,7 +63,7 @@ async fn the_process_is_the_named_one_or_web_or_the_only_one() {
 #[tokio::test]
 async fn all_services_are_one_process_that_listens_where_web_does() {
     let house = with_app("[processes]\njob = [\"job\", \"a b\"]\n").await;
-    let entry = house.engine.run(&RunWish { process: Wanted::All, ..run("app") }).await.unwrap();
+    let entry = house.engine.run(&RunWish { process: Wanted::All, ..run("app") }, &Silent).await.unwrap();
     assert_eq!((entry.fact.process.as_str(), entry.http), ("all", true));
     let request = house.bench.request(&entry.fact.id).unwrap();
     let argv = &request.launch.processes[&request.process].argv;
@@ -77,7 +79,7 @@ async fn all_services_are_one_process_that_listens_where_web_does() {
 #[tokio::test]
 async fn what_does_not_start_can_still_be_looked_at_and_is_forgotten_when_stopped() {
     let house = with_app("[processes]\nweb = [\"never-ready\"]\n").await;
-    let failure = house.engine.run(&run("app")).await.unwrap_err();
+    let failure = house.engine.run(&run("app"), &Silent).await.unwrap_err();
     assert_eq!(failure.fault, Fault::Source);
     let listed = house.engine.instances().await.unwrap();
     assert_eq!((listed.len(), &listed[0].observed), (1, &Observed::Ended(Evidence::Code(1))));
@@ -90,7 +92,7 @@ async fn what_does_not_start_can_still_be_looked_at_and_is_forgotten_when_stoppe
 #[tokio::test]
 async fn what_never_began_is_not_listed() {
     let house = with_app("[processes]\nweb = [\"never-begins\"]\n").await;
-    let failure = house.engine.run(&run("app")).await.unwrap_err();
+    let failure = house.engine.run(&run("app"), &Silent).await.unwrap_err();
     assert_eq!(failure.fault, Fault::House);
     assert!(house.engine.instances().await.unwrap().is_empty());
     house.engine.remove_artifact("app").await.unwrap();
@@ -99,7 +101,7 @@ async fn what_never_began_is_not_listed() {
 #[tokio::test]
 async fn what_ended_is_listed_until_it_is_stopped() {
     let house = with_app("").await;
-    let entry = house.engine.run(&run("app")).await.unwrap();
+    let entry = house.engine.run(&run("app"), &Silent).await.unwrap();
     house.bench.observe(&entry.fact.id, Observed::Ended(Evidence::Code(1)));
     for _ in 0..2 {
         assert_eq!(house.engine.instances().await.unwrap()[0].observed, Observed::Ended(Evidence::Code(1)));
@@ -109,7 +111,7 @@ async fn what_ended_is_listed_until_it_is_stopped() {
 #[tokio::test]
 async fn instances_and_artifacts_are_found_by_the_beginning_of_their_names() {
     let house = with_app("").await;
-    let entry = house.engine.run(&run("app")).await.unwrap();
+    let entry = house.engine.run(&run("app"), &Silent).await.unwrap();
     let (id, digest) = (entry.fact.id.as_str().to_owned(), entry.fact.artifact.clone());
     for wanted in [id.as_str(), &id[5..], &id[5..20], &id[id.len() - 6..]] {
         assert_eq!(house.engine.log(wanted).await.unwrap().0.id, entry.fact.id, "{wanted}");

@@ -91,6 +91,22 @@ pub(super) fn put(pid: u32, name: &str, resources: &Resources) -> Result<(), Con
     Ok(())
 }
 
+/// Puts a process of this machine into an instance's cgroups, wherever it has any.
+pub(super) fn put_by_name(pid: u32, name: &str) -> Result<(), ContainerError> {
+    for folder in folders(name).filter(|folder| folder.exists()) {
+        let path = folder.join("cgroup.procs");
+        std::fs::write(&path, pid.to_string()).map_err(io("write", &path))?;
+    }
+    Ok(())
+}
+
+/// Lets what is in an instance's cgroups use the processor's virtualization: `/dev/kvm`.
+pub(super) fn allow_kvm(name: &str) {
+    let path = Path::new(ROOT).join("devices/till").join(name).join("devices.allow");
+    // Where there is no such hierarchy, nothing forbids it.
+    let _ = std::fs::write(path, "c 10:232 rwm");
+}
+
 /// Whether there is one hierarchy for all.
 fn is_unified(root: &Path) -> bool {
     root.join("cgroup.controllers").exists()

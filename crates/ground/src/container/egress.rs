@@ -10,6 +10,7 @@ use tokio::process::Child;
 
 use super::mounts::Pinned;
 use super::{ContainerError, mounts::MOUNTS};
+use crate::hypervisor::Forward;
 use crate::process;
 
 /// Where the instance's name server is, when the host's is on its own loopback: pasta forwards from there.
@@ -20,14 +21,6 @@ const FORWARDER: &str = "169.254.1.53";
 pub(super) struct Egress {
     _child: Child,
     _namespaces: [Pinned; 2],
-}
-
-/// A port of the host's loopback that leads to one inside.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Forward {
-    pub(super) host: u16,
-    pub(super) inside: u16,
-    pub(super) datagrams: bool,
 }
 
 impl Egress {
@@ -62,8 +55,8 @@ impl Egress {
                 command.args([option, &format!("127.0.0.1/{}", ports.join(","))]);
             }
         }
-        if host_resolver_is_local() {
-            command.args(["--dns-forward", FORWARDER]);
+        if let Some(address) = forwarder() {
+            command.args(["--dns-forward", address]);
         }
         command.arg("--pid").arg(&ready).arg("--userns").arg(&namespaces[0].0).arg("--netns").arg(&namespaces[1].0);
         let log = folder.join("pasta.log");
@@ -88,8 +81,10 @@ impl Egress {
     }
 }
 
-fn host_resolver_is_local() -> bool {
-    resolvers(&std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default()).iter().any(IpAddr::is_loopback)
+/// Where an instance's name server is when the host's is on its own loopback.
+pub(super) fn forwarder() -> Option<&'static str> {
+    let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    resolvers(&text).iter().any(IpAddr::is_loopback).then_some(FORWARDER)
 }
 
 fn resolvers(text: &str) -> Vec<IpAddr> {

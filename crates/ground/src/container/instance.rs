@@ -9,9 +9,12 @@ use async_trait::async_trait;
 use till_core::Failure;
 use till_core::contract::Collected;
 use till_core::plan::{Injection, Landing, Network, Place, Step};
-use till_core::port::{Capture, Exit, Instance, Layer, Loan, LogSink, MAX_TEXT, Mount, Opening, Program, Unstartable};
+use till_core::port::{
+    Capture, Exit, Instance, Layer, Lent, Loan, LogSink, MAX_TEXT, Mount, Opening, Program, Unstartable,
+};
 use till_image::{Packing, Rewriting, Unpacking, Whiteouts};
 
+use super::errand::{self, Means};
 use super::loans::Desk;
 use super::mounts::{Access, Bind};
 use super::overlay::Overlay;
@@ -20,9 +23,12 @@ use super::seat::{Folder, lower};
 use super::spec::Seat;
 use super::step::Running;
 use super::{House, blocking, egress, io, startable, sweep, trees, users};
+use crate::hypervisor::Hypervisor;
 
 pub(super) struct Container {
     house: Arc<House>,
+    /// Where steps run in machines of their own.
+    hypervisor: Option<Arc<dyn Hypervisor>>,
     opening: Opening,
     lower: Vec<PathBuf>,
     /// Unmounted before the folder goes: fields are dropped in this order.
@@ -35,7 +41,11 @@ pub(super) struct Container {
 }
 
 impl Container {
-    pub(super) async fn open(house: Arc<House>, opening: Opening) -> Result<Self, Failure> {
+    pub(super) async fn open(
+        house: Arc<House>,
+        hypervisor: Option<Arc<dyn Hypervisor>>,
+        opening: Opening,
+    ) -> Result<Self, Failure> {
         blocking("cannot open an instance", move || {
             let lower = lower(&house, &opening.layers)?;
             let folder = Folder::create(&house, &opening.id)?;
@@ -44,6 +54,7 @@ impl Container {
                 disk: DiskWatch::new(&folder.path, opening.limits.disk.0),
                 overlay: Some(overlay),
                 house,
+                hypervisor,
                 opening,
                 lower,
                 archives: Vec::new(),
@@ -150,10 +161,20 @@ impl Container {
         let lent = desk.lend(loans, &mut self.stubs)?;
         let seat =
             Seat { name: self.opening.id.as_str(), root, ids: self.house.config.ids(), limits: &self.opening.limits };
-        let running = Running::start(&self.house, &self.folder, &seat, step, env, &[]).await?;
-        let time = Duration::from_secs(self.opening.limits.time.0);
         let disk = &mut self.disk;
-        let exit = running.wait(Some(time), || disk.is_exceeded(), log).await;
+        let mut too_much = || disk.is_exceeded();
+        let exit = if let Some(hypervisor) = &self.hypervisor {
+            let lends = |loan: &Loan| matches!(loan.what, Lent::Directory { .. });
+            let means = Means {
+                hypervisor: &**hypervisor,
+                kernel: self.opening.kernel.as_deref(),
+                is_shared: !self.opening.mounts.is_empty() || loans.iter().any(lends),
+            };
+            errand::run(&seat, means, step, env, &mut self.stubs, &mut too_much, log).await?
+        } else {
+            let running = Running::start(&self.house, &self.folder, &seat, step, env, &[]).await?;
+            running.wait(Some(Duration::from_secs(self.opening.limits.time.0)), too_much, log).await
+        };
         drop((lent, binds));
         Ok(exit)
     }

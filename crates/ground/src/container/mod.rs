@@ -15,6 +15,7 @@
 
 mod cgroup;
 mod egress;
+mod errand;
 mod gathering;
 mod instance;
 mod loans;
@@ -43,6 +44,8 @@ use till_core::plan::TreeFiles;
 use till_core::port::{Environment, Instance, Layer, Opening};
 use till_core::{Blame, DiffId, Failure, Fault};
 use till_image::{Compression, IdShift, Store};
+
+use crate::hypervisor::Hypervisor;
 
 pub use machine::Machine;
 pub use mounts::enter;
@@ -75,6 +78,8 @@ impl Config {
 #[derive(Debug, Clone)]
 pub struct Containers {
     house: Arc<House>,
+    /// Where steps run in machines of their own: an environment of another name.
+    hypervisor: Option<Arc<dyn Hypervisor>>,
 }
 
 /// What every instance needs.
@@ -88,14 +93,24 @@ struct House {
 impl Containers {
     /// With a runtime that was found to work.
     pub fn new(config: Config, store: Store, runtime: Runtime) -> Self {
-        Self { house: Arc::new(House { config, store, runtime }) }
+        Self { house: Arc::new(House { config, store, runtime }), hypervisor: None }
+    }
+
+    /// The same, where each step runs in a machine of its own: `qemu`.
+    #[must_use]
+    pub fn with_machines(&self, hypervisor: Arc<dyn Hypervisor>) -> Self {
+        Self { house: self.house.clone(), hypervisor: Some(hypervisor) }
     }
 }
 
 #[async_trait]
 impl Environment for Containers {
     fn name(&self) -> &'static str {
-        "container"
+        if self.hypervisor.is_some() { "qemu" } else { "container" }
+    }
+
+    fn has_kernel(&self) -> bool {
+        self.hypervisor.is_some()
     }
 
     async fn gather(&self, layers: &[Layer], files: &TreeFiles, into: &Path) -> Result<(), Failure> {
@@ -104,10 +119,14 @@ impl Environment for Containers {
     }
 
     async fn open(&self, opening: Opening) -> Result<Box<dyn Instance>, Failure> {
-        Ok(Box::new(instance::Container::open(self.house.clone(), opening).await?))
+        Ok(Box::new(instance::Container::open(self.house.clone(), self.hypervisor.clone(), opening).await?))
     }
 
     async fn collect(&self, keep: &BTreeSet<DiffId>) -> Result<u64, Failure> {
+        if let Some(hypervisor) = &self.hypervisor {
+            // Layers and folders are those of containers, who see to them.
+            return hypervisor.collect().await;
+        }
         let (house, keep) = (self.house.clone(), keep.clone());
         blocking("cannot remove layers", move || {
             let folder = trees::folder(&house.config.data, house.config.ids())?;
@@ -117,6 +136,9 @@ impl Environment for Containers {
     }
 
     async fn sweep(&self) -> Result<usize, Failure> {
+        if self.hypervisor.is_some() {
+            return Ok(0);
+        }
         let house = self.house.clone();
         blocking("cannot sweep", move || sweep::sweep(&house)).await
     }

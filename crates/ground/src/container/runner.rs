@@ -24,10 +24,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::seat::{Folder, instances, lower};
 use super::{ContainerError, Containers, House, blocking, egress, io, sweep};
+use crate::hypervisor::Forward;
 use crate::process;
 
 /// How long an instance is given to end by itself.
 const GRACE: Duration = Duration::from_secs(10);
+/// The same for a machine, which has processes to end before it is off itself.
+const GRACE_OF_MACHINES: Duration = Duration::from_secs(45);
+/// How much longer a machine may take than a container until it answers: there are processors without a way to run it.
+const BOOT: Duration = Duration::from_secs(300);
 /// How long is waited before one looks again: at first not long, for what is quick.
 fn pause(began: Instant) -> Duration {
     (began.elapsed() / 50).clamp(Duration::from_millis(1), Duration::from_millis(20))
@@ -45,9 +50,23 @@ pub(super) struct Order {
     pub(super) launch: Launch,
     pub(super) process: String,
     /// Of the host's loopback.
-    pub(super) port: Option<u16>,
+    pub(super) forwards: Vec<Forward>,
     pub(super) limits: Limits,
+    /// In place of a container.
+    pub(super) machine: Option<MachineOrder>,
+    /// It ends with who started it.
+    pub(super) transient: bool,
 }
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct MachineOrder {
+    pub(super) disk: PathBuf,
+    /// Bytes.
+    pub(super) memory: u64,
+}
+
+/// Written when a machine says that its processes answer.
+pub(super) const READY: &str = "ready";
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Running {
@@ -96,8 +115,10 @@ pub(super) fn is_ended(folder: &Path) -> bool {
     folder.join("ended.json").exists()
 }
 
+/// Is it of an artifact, and somebody may want to know how it ended?
 pub(super) fn is_artifact(folder: &Path) -> bool {
-    folder.join("request.json").exists()
+    let is_transient = || read_json::<Order>(folder, "request.json").is_some_and(|order| order.transient);
+    folder.join("request.json").exists() && !is_transient()
 }
 
 /// The supervisor is dead and did not say how the instance ended.
@@ -128,9 +149,10 @@ impl Containers {
     }
 
     /// Prepares the folder and lets the supervisor take it over.
-    async fn launch(&self, request: &RunRequest, port: Option<u16>) -> Result<(), Failure> {
+    async fn launch(&self, request: &RunRequest, ports: &[Published]) -> Result<(), Failure> {
         let (house, wanted) = (self.house.clone(), request.clone());
-        let folder = blocking("cannot prepare the instance", move || order(&house, wanted, port)).await?;
+        let forwards = ports.iter().map(Published::forward).collect();
+        let folder = blocking("cannot prepare the instance", move || order(&house, wanted, forwards)).await?;
         // Here and not in the thread above: who is interrupted while that unpacks starts nothing.
         let supervisor = &self.house.config.supervisor;
         let log = folder.path.join("supervisor.log");
@@ -139,22 +161,27 @@ impl Containers {
         command.arg("__supervise").arg(&folder.path).stdout(Stdio::null()).stderr(said);
         // The supervisor inherits the lock: there is no moment in which nobody has it.
         command.stdin(folder.into_stdio()).kill_on_drop(false);
+        if request.transient {
+            process::dies_with_us(&mut command);
+        }
         command.into_std().spawn().map_err(io("start", supervisor))?;
         Ok(())
     }
 
     /// Waits until the instance answers, or ends, or takes too long.
-    async fn wait_until_ready(&self, request: &RunRequest, host_port: Option<u16>) -> Result<(), Failure> {
+    async fn wait_until_ready(&self, request: &RunRequest, ports: &[Published]) -> Result<(), Failure> {
         let folder = self.folder(&request.id);
-        let port = request.launch.ports.iter().find(|port| port.process == request.process);
-        let health = request.launch.health.as_ref().filter(|health| port.is_some_and(|port| port.name == health.port));
-        let within = Duration::from_secs(health.map_or(60, |health| health.within.0));
+        let health = request.launch.health.as_ref();
+        let health = health.filter(|health| ports.iter().any(|published| published.port.name == health.port));
+        let boot = request.machine.as_ref().map_or(Duration::ZERO, |_| BOOT);
+        let within = boot + Duration::from_secs(health.map_or(60, |health| health.within.0));
+        let mut unanswered: Vec<_> = ports.iter().collect();
         let began = Instant::now();
         let mut last = String::from("not asked yet");
         while began.elapsed() < within {
             if let Some(ended) = read_json::<Ended>(&folder, "ended.json") {
                 // A command without a port may be over before we look; that it was started is all that is asked of it.
-                if port.is_none() && ended.said.is_none() {
+                if ports.is_empty() && ended.said.is_none() {
                     return Ok(());
                 }
                 let said = ended.said.as_ref().map(|said| format!(": {said}")).unwrap_or_default();
@@ -162,14 +189,23 @@ impl Containers {
                 return Err(Failure { fault: ended.fault.unwrap_or(Fault::Source), ..failure });
             }
             self.bury(&request.id);
-            if let Some(running) = read_json::<Running>(&folder, "running.json") {
-                let path = health.map_or("/", |health| &health.path);
-                match (port, host_port) {
-                    (Some(port), Some(host)) => match ask(port, host, path, running.pid).await {
-                        Ok(()) => return Ok(()),
-                        Err(answer) => last = answer,
-                    },
-                    _ => return Ok(()),
+            let running = read_json::<Running>(&folder, "running.json");
+            // What listens in a machine it says itself.
+            let is_up = request.machine.is_none() || folder.join(READY).exists();
+            if let Some(running) = running.filter(|_| is_up) {
+                let inside = request.machine.is_none().then_some(running.pid);
+                while let Some(Published { port, host }) = unanswered.first() {
+                    let path = health.filter(|health| health.port == port.name).map_or("/", |health| &health.path);
+                    match ask(port, *host, path, inside).await {
+                        Ok(()) => drop(unanswered.remove(0)),
+                        Err(answer) => {
+                            last = answer;
+                            break;
+                        }
+                    }
+                }
+                if unanswered.is_empty() {
+                    return Ok(());
                 }
             }
             tokio::time::sleep(pause(began)).await;
@@ -182,7 +218,11 @@ impl Containers {
         let log = std::fs::read(self.log(&request.id)).unwrap_or_default();
         let text = String::from_utf8_lossy(&log[log.len().saturating_sub(8192)..]).into_owned();
         let lines: Vec<_> = text.lines().map(str::to_owned).collect();
-        Failure::new(Fault::Source, format!("`{}` did not start: {why}", request.process))
+        let what = match request.machine {
+            Some(_) => "its machine".to_owned(),
+            None => format!("`{}`", request.process),
+        };
+        Failure::new(Fault::Source, format!("{what} did not start: {why}"))
             .evidence(lines[lines.len().saturating_sub(20)..].to_vec())
             .hint(format!("the whole log: till logs {}", request.id))
     }
@@ -192,18 +232,13 @@ impl Containers {
 impl Runner for Containers {
     async fn start(&self, request: &RunRequest) -> Result<Started, Failure> {
         let began = Instant::now();
-        let has_port = request.launch.ports.iter().any(|port| port.process == request.process);
-        let port = match (has_port, request.publish) {
-            (false, _) => None,
-            (true, Some(port)) => Some(free(port)?),
-            (true, None) => Some(egress::free_port().map_err(io("find a free port at", "127.0.0.1"))?),
-        };
-        self.launch(request, port).await?;
-        if let Err(failure) = self.wait_until_ready(request, port).await {
+        let ports = published(request)?;
+        self.launch(request, &ports).await?;
+        if let Err(failure) = self.wait_until_ready(request, &ports).await {
             self.end(&request.id).await;
             return Err(failure);
         }
-        Ok(Started { port, took: began.elapsed() })
+        Ok(Started { port: ports.first().map(|published| published.host), took: began.elapsed() })
     }
 
     async fn inspect(&self, id: &InstanceId) -> Result<Observed, Failure> {
@@ -237,15 +272,17 @@ impl Containers {
         let folder = self.folder(id);
         let mut signalled = None;
         let began = Instant::now();
+        let is_machine = read_json::<Order>(&folder, "request.json").is_some_and(|order| order.machine.is_some());
+        let grace = if is_machine { GRACE_OF_MACHINES } else { GRACE };
         while folder.exists() {
             // The supervisor lets go of the lock when all is cleared; a dead one has let go already.
             if self.bury(id) {
                 return true;
             }
-            if began.elapsed() > GRACE * 2 {
+            if began.elapsed() > grace * 2 {
                 return false;
             }
-            let signal = if began.elapsed() > GRACE { Signal::KILL } else { Signal::TERM };
+            let signal = if began.elapsed() > grace { Signal::KILL } else { Signal::TERM };
             // It may be written only now.
             let running = read_json::<Running>(&folder, "running.json");
             let pid = running.and_then(|running| rustix::process::Pid::from_raw(running.pid.cast_signed()));
@@ -272,18 +309,56 @@ impl Containers {
     }
 }
 
+/// A port of an instance, and the one of the host's loopback that leads to it.
+struct Published {
+    port: Port,
+    host: u16,
+}
+
+impl Published {
+    fn forward(&self) -> Forward {
+        Forward { host: self.host, inside: self.port.number, datagrams: self.port.protocol == Protocol::Udp }
+    }
+}
+
+/// The first port of the process; of a machine, every port of what runs in it. The first is where it was asked for.
+fn published(request: &RunRequest) -> Result<Vec<Published>, Failure> {
+    let of_process = request.launch.ports.iter().filter(|port| port.process == request.process);
+    let services = &request.launch.services;
+    let ports: Vec<_> = match &request.machine {
+        None => of_process.take(1).collect(),
+        Some(_) => request.launch.ports.iter().filter(|port| services.contains(&port.process)).collect(),
+    };
+    let mut published = Vec::new();
+    for port in ports {
+        let host = match request.publish.filter(|_| published.is_empty()) {
+            Some(host) => free(host)?,
+            None => egress::free_port().map_err(io("find a free port at", "127.0.0.1"))?,
+        };
+        published.push(Published { port: port.clone(), host });
+    }
+    Ok(published)
+}
+
 /// Makes the folder of an instance, with what its supervisor reads.
-fn order(house: &House, request: RunRequest, port: Option<u16>) -> Result<Folder, Failure> {
+fn order(house: &House, request: RunRequest, forwards: Vec<Forward>) -> Result<Folder, Failure> {
+    let lower = match request.machine {
+        Some(_) => Vec::new(),
+        None => lower(house, &request.layers)?,
+    };
+    let machine = request.machine.map(|machine| MachineOrder { disk: machine.disk, memory: machine.memory.0 });
     let order = Order {
         data: house.config.data.clone(),
         first_id: house.config.first_id,
         runtime: house.runtime.name(),
         id: request.id.clone(),
-        lower: lower(house, &request.layers)?,
+        lower,
         launch: request.launch,
         process: request.process,
-        port,
+        forwards,
         limits: request.limits,
+        machine,
+        transient: request.transient,
     };
     let folder = Folder::create(house, &request.id)?;
     write_json(&folder.path, "request.json", &order)?;
@@ -302,9 +377,10 @@ fn free(port: u16) -> Result<u16, Failure> {
     }
 }
 
-/// Asks whether a port answers as its protocol says. The error is what was seen instead.
-async fn ask(port: &Port, host: u16, path: &str, pid: u32) -> Result<(), String> {
-    if !listens(pid, port) {
+/// Asks whether a port answers as its protocol says; of a container, whose process has that number, nobody is asked before it
+/// listens. The error is what was seen instead.
+async fn ask(port: &Port, host: u16, path: &str, inside: Option<u32>) -> Result<(), String> {
+    if inside.is_some_and(|pid| !listens(pid, port)) {
         return Err(format!("nothing listens at port {}", port.number));
     }
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, host));

@@ -138,7 +138,8 @@ fn mounts() -> Vec<Value> {
     ]
 }
 
-fn resources(limits: &Limits) -> Value {
+/// The limits, as the runtime spec has them.
+pub(super) fn resources(limits: &Limits) -> Value {
     let mut resources = json!({
         "memory": { "limit": limits.memory.0, "swap": limits.memory.0 },
         "pids": { "limit": limits.pids },

@@ -15,11 +15,12 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 use tokio::task::JoinHandle;
 
-use super::egress::{Egress, Forward};
+use super::egress::Egress;
 use super::runtime::{Created, Site};
 use super::seat::Folder;
 use super::spec::{Seat, write_bundle};
 use super::{ContainerError, House, cgroup};
+use crate::hypervisor::Forward;
 
 /// How often is looked whether too much was written.
 const DISK_INTERVAL: Duration = Duration::from_millis(200);

@@ -7,21 +7,22 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use till_core::Failure;
-use till_core::model::Protocol;
-use till_core::plan::{Network, Step};
+use till_core::plan::{Bytes, Limits, Network, Step};
 use till_core::port::LogSink;
 use till_image::{Compression, Store};
+use tokio::signal::unix::{SignalKind, signal};
 
-use super::egress::Forward;
+use super::errand::{Group, Sockets};
 use super::mounts::{Access, Bind};
 use super::places::{self, Stubs};
-use super::runner::{Ended, Order, Running, is_ended, read_json, write_json};
+use super::runner::{Ended, MachineOrder, Order, READY, Running, is_ended, read_json, write_json};
 use super::seat::Folder;
 use super::spec::Seat;
 use super::{Config, ContainerError, House, Machine, Runtime, egress, io, step};
+use crate::hypervisor::{Hypervisor, Life, Told};
 
-/// Runs the instance of a folder to its end.
-pub async fn supervise(folder: &Path) -> Result<(), Failure> {
+/// Runs the instance of a folder to its end; a machine by that hypervisor.
+pub async fn supervise(folder: &Path, hypervisor: &dyn Hypervisor) -> Result<(), Failure> {
     let _ = rustix::process::setsid();
     let Some(order) = read_json::<Order>(folder, "request.json") else {
         return Err(Failure::new(till_core::Fault::House, format!("there is no order in {}", folder.display())));
@@ -32,7 +33,11 @@ pub async fn supervise(folder: &Path) -> Result<(), Failure> {
     if is_ended(&folder.path) {
         return Ok(());
     }
-    let ended = match run(&order, &folder).await {
+    let ended = match &order.machine {
+        Some(machine) => live(&order, machine, &folder, hypervisor).await,
+        None => run(&order, &folder).await,
+    };
+    let ended = match ended {
         Ok(ended) => ended,
         Err(failure) => Ended {
             how: "could not be started".to_owned(),
@@ -73,13 +78,49 @@ async fn run(order: &Order, folder: &Folder) -> Result<Ended, Failure> {
     let seat = Seat { name: order.id.as_str(), root: &root, ids: house.config.ids(), limits: &order.limits };
     let mut log = RollingLog::create(&folder.path, order.limits.log.0).map_err(io("write the log in", &folder.path))?;
     let running =
-        step::Running::start(&house, folder, &seat, &command(order)?, BTreeMap::new(), &forwards(order)).await?;
+        step::Running::start(&house, folder, &seat, &command(order)?, BTreeMap::new(), &order.forwards).await?;
     let facts = Running { pid: running.pid, supervisor: std::process::id() };
     write_json(&folder.path, "running.json", &facts)?;
     let exit = running.wait(None, || false, &mut log).await;
     drop(binds);
     drop(overlay);
     Ok(Ended::of(exit.evidence))
+}
+
+/// A machine in place of a container.
+async fn live(
+    order: &Order,
+    machine: &MachineOrder,
+    folder: &Folder,
+    hypervisor: &dyn Hypervisor,
+) -> Result<Ended, Failure> {
+    let limits = Limits { memory: Bytes(machine.memory), ..order.limits.clone() };
+    let sockets = Sockets::make(order.id.as_str())?;
+    let group = Group::make(order.id.as_str(), &limits)?;
+    let mut asked =
+        signal(SignalKind::terminate()).map_err(|error| Failure::house("cannot listen for signals", error))?;
+    let stop = async move {
+        asked.recv().await;
+    };
+    tokio::pin!(stop);
+    let mut log = RollingLog::create(&folder.path, order.limits.log.0).map_err(io("write the log in", &folder.path))?;
+    // Who wants it to end asks us.
+    let facts = Running { pid: std::process::id(), supervisor: std::process::id() };
+    write_json(&folder.path, "running.json", &facts)?;
+    let once = order.launch.ports.iter().all(|port| port.process != order.process).then_some(order.process.as_str());
+    let life = Life {
+        disk: &machine.disk,
+        overlay: &folder.upper().join("disk"),
+        memory: machine.memory,
+        limits: &limits,
+        forwards: &order.forwards,
+        once,
+        forwarder: egress::forwarder(),
+        folder: &sockets.0,
+        adopt: &|pid| group.put(pid),
+    };
+    let mut told = |Told::Ready| drop(std::fs::write(folder.path.join(READY), b""));
+    hypervisor.live(&life, &mut told, stop, &mut log).await.map(Ended::of)
 }
 
 fn command(order: &Order) -> Result<Step, ContainerError> {
@@ -97,14 +138,6 @@ fn command(order: &Order) -> Result<Step, ContainerError> {
         built: Vec::new(),
         mounts: Vec::new(),
     })
-}
-
-fn forwards(order: &Order) -> Vec<Forward> {
-    let port = order.launch.ports.iter().find(|port| port.process == order.process);
-    port.zip(order.port)
-        .map(|(port, host)| Forward { host, inside: port.number, datagrams: port.protocol == Protocol::Udp })
-        .into_iter()
-        .collect()
 }
 
 /// A log of at most twice `half` bytes: when one half is full it becomes `log.1`, and a new one is begun.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::furnish::{self, Facts, Piece};
 use super::kernel::{self, Kernel};
-use super::{DiskError, Machines, blocking, grub, io};
+use super::{MachineError, Machines, blocking, grub, io};
 use crate::process;
 
 const MIB: u64 = 1 << 20;
@@ -23,6 +23,10 @@ const STEP: u64 = 64 * MIB;
 
 #[async_trait]
 impl DiskMaker for Machines {
+    fn edition(&self) -> Digest {
+        Digest::of(self.guest)
+    }
+
     async fn make(&self, order: &DiskOrder, work: &Path, into: &Path) -> Result<MadeDisk, Failure> {
         let tree = work.join("tree");
         std::fs::create_dir(&tree).map_err(io("make", &tree))?;
@@ -185,11 +189,11 @@ fn measure(path: &Path) -> (u64, u64) {
 }
 
 /// How large the disk is: as wished, or what it needs and a quarter more.
-fn size(wished: Option<Bytes>, used: u64, files: u64) -> Result<u64, DiskError> {
+fn size(wished: Option<Bytes>, used: u64, files: u64) -> Result<u64, MachineError> {
     // Inodes, journal, tables.
     let needed = ROOT_OFFSET + used + used / 16 + inodes(files) * 256 + 80 * MIB;
     match wished {
-        Some(size) if size.0 < needed => Err(DiskError::Small { size, needed: Bytes(needed.next_multiple_of(MIB)) }),
+        Some(size) if size.0 < needed => Err(MachineError::Small { size, needed: Bytes(needed.next_multiple_of(MIB)) }),
         Some(size) => Ok(size.0 / MIB * MIB),
         None => Ok((needed + ROOM.max(used / 4)).next_multiple_of(STEP)),
     }

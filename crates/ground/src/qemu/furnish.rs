@@ -44,6 +44,8 @@ pub(super) fn machine(launch: &Launch, hostname: &str) -> Machine {
             env: environment(launch, name),
             dir: launch.dir.clone(),
             user: launch.user.clone(),
+            // Who listens for others is never done.
+            may_end: launch.ports.iter().all(|port| port.process != *name),
         };
         (name.clone(), command)
     };
@@ -123,10 +125,11 @@ fn units(machine: &Machine, facts: &Facts) -> Vec<Piece> {
         );
         add("till-network.service", text, true);
     }
-    for name in machine.processes.keys() {
+    for (name, command) in &machine.processes {
+        let restart = if command.may_end { "on-failure" } else { "always" };
         let text = format!(
             "[Unit]\nDescription=Process {name}\nAfter=network.target network-online.target\n\n\
-             [Service]\nExecStart={PROGRAM} service {name}\nRestart=always\nRestartSec=1\n\
+             [Service]\nExecStart={PROGRAM} service {name}\nRestart={restart}\nRestartSec=1\n\
              StandardOutput=journal+console\nStandardError=journal+console\n"
         );
         add(&unit(name), text, machine.services.contains(name));

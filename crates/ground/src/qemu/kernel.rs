@@ -7,7 +7,7 @@ use till_core::Failure;
 use till_guest::MODULES;
 use till_image::{Initramfs, initramfs};
 
-use super::{DiskError, io};
+use super::{MachineError, io};
 use crate::process;
 
 /// The largest kernel or module.
@@ -57,7 +57,7 @@ pub(super) async fn of_package(package: &Path, work: &Path) -> Result<Kernel, Fa
         till_image::extract(&from, &into)?;
         let found = releases(&into)?;
         let [release] = found.as_slice() else {
-            return Err(DiskError::NotAKernel(from.display().to_string()).into());
+            return Err(MachineError::NotAKernel(from.display().to_string()).into());
         };
         let modules = ["/usr/lib/modules", "/lib/modules"]
             .into_iter()
@@ -76,9 +76,9 @@ pub(super) async fn of_package(package: &Path, work: &Path) -> Result<Kernel, Fa
 pub(super) fn of_tree(tree: &Path) -> Result<Kernel, Failure> {
     let found = releases(tree)?;
     match found.as_slice() {
-        [] => Err(DiskError::NoKernel.into()),
+        [] => Err(MachineError::NoKernel.into()),
         [release] => Ok(Kernel { release: release.clone(), tree: tree.to_owned(), modules: "/lib/modules".to_owned() }),
-        many => Err(DiskError::Kernels(many.len(), many.join(", ")).into()),
+        many => Err(MachineError::Kernels(many.len(), many.join(", ")).into()),
     }
 }
 
@@ -93,11 +93,22 @@ impl Kernel {
         Ok(till_image::read_file(&self.tree, path, MAX_FILE)?)
     }
 
-    /// What the kernel starts from: our program, and the modules that it loads first.
+    /// What the kernel of a disk starts from: our program, and the modules that it loads first.
     pub(super) fn initramfs(&self, guest: &[u8]) -> Result<Vec<u8>, Failure> {
+        Ok(initramfs(&Initramfs { init: Some(guest.to_vec()), files: self.modules(&WANTED)? }))
+    }
+
+    /// The kernel itself.
+    pub(super) fn image(&self) -> Result<Vec<u8>, Failure> {
+        let path = format!("/boot/vmlinuz-{}", self.release);
+        Ok(self.read(&path)?.ok_or(MachineError::NoKernel)?)
+    }
+
+    /// Of these modules those that there are, with all that they need, and the list of them.
+    pub(super) fn modules(&self, wanted: &[&str]) -> Result<Vec<(String, Vec<u8>)>, Failure> {
         let folder = format!("{}/{}", self.modules, self.release);
         let text = self.read(&format!("{folder}/modules.dep"))?.unwrap_or_default();
-        let order = order(&String::from_utf8_lossy(&text), &WANTED);
+        let order = order(&String::from_utf8_lossy(&text), wanted);
         let mut files = Vec::new();
         let mut list = String::new();
         for path in order {
@@ -108,7 +119,7 @@ impl Kernel {
             }
         }
         files.push((MODULES.to_owned(), list.into_bytes()));
-        Ok(initramfs(&Initramfs { init: guest.to_vec(), files }))
+        Ok(files)
     }
 
     /// Moves the package's files into a tree; those of the tree itself are there.

@@ -5,29 +5,58 @@
 //! furnish.rs   what is put into the tree for that
 //! kernel.rs    the kernel's package, its modules, the initramfs
 //! grub.rs      the boot loader, for BIOS and UEFI
+//!
+//! errand.rs    Hypervisor: one step of a preparation, in a machine of its own
+//! life.rs      Hypervisor: a machine that runs from a disk
+//! boot.rs      what that starts from
+//! share.rs     the tree that it sees: virtiofsd
+//! wire.rs      its way out: passt
+//! machine.rs   QEMU, and what its guest says
+//! accel.rs     by the processor, or translated
 //! ```
 //!
 //! qemu-img is always told the format, never left to find it out: what a guest wrote may look like anything.
 
+mod accel;
+mod boot;
 mod disk;
+mod errand;
 mod furnish;
 mod grub;
 mod kernel;
+mod life;
+mod machine;
+mod share;
+mod wire;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use till_core::{Blame, Failure, Fault};
 
 /// Virtual machines on this machine.
 #[derive(Debug, Clone)]
 pub struct Machines {
-    /// The program that is the first process of our machines.
-    pub guest: &'static [u8],
+    guest: &'static [u8],
+    data: PathBuf,
+    accel: Arc<tokio::sync::OnceCell<accel::Accel>>,
 }
 
-/// What can go wrong with a disk.
+impl Machines {
+    /// With the program that is the first process of our machines, and where everything is kept.
+    pub fn new(guest: &'static [u8], data: PathBuf) -> Self {
+        Self { guest, data, accel: Arc::default() }
+    }
+
+    /// Found out once.
+    async fn accel(&self, folder: &Path) -> accel::Accel {
+        *self.accel.get_or_init(|| accel::probe(folder)).await
+    }
+}
+
+/// What can go wrong with a disk or a machine.
 #[derive(Debug, thiserror::Error)]
-enum DiskError {
+enum MachineError {
     #[error("cannot {deed} `{path}`")]
     Io { deed: &'static str, path: PathBuf, source: std::io::Error },
     #[error("the image has no kernel, and none was named")]
@@ -36,16 +65,25 @@ enum DiskError {
     Kernels(usize, String),
     #[error("the package `{0}` has no kernel")]
     NotAKernel(String),
+    #[error("the machine was switched off before its processes answered")]
+    Off,
+    #[error("this machine has no virtiofsd, by which a machine sees the tree of its image")]
+    NoShare,
+    #[error("`{0}` has characters in its name that QEMU takes for something else")]
+    Name(String),
+    #[error("the network of a machine cannot be set up: {0}")]
+    Network(String),
     #[error("a disk of {size} is too small: what is on it takes {needed}")]
     Small { size: till_core::plan::Bytes, needed: till_core::plan::Bytes },
 }
 
-impl Blame for DiskError {
+impl Blame for MachineError {
     fn fault(&self) -> Fault {
         match self {
-            Self::Io { .. } => Fault::House,
+            Self::Io { .. } | Self::NoShare | Self::Name(_) | Self::Network(_) => Fault::House,
             Self::NoKernel | Self::NotAKernel(_) | Self::Small { .. } => Fault::Caller,
             Self::Kernels(..) => Fault::Base,
+            Self::Off => Fault::Source,
         }
     }
 
@@ -54,7 +92,8 @@ impl Blame for DiskError {
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 "free disk space; `till gc` removes what nothing uses"
             }
-            Self::Io { .. } => return None,
+            Self::Io { .. } | Self::Name(_) | Self::Off => return None,
+            Self::NoShare | Self::Network(_) => "`till doctor` checks what this machine offers",
             Self::NoKernel => "name a package that has one, e.g. --kernel linux-image-cloud-amd64",
             Self::Kernels(..) => "a base for machines has exactly one kernel: name its package with the version",
             Self::NotAKernel(_) => "Debian's are called linux-image-VERSION-FLAVOUR, e.g. linux-image-cloud-amd64",
@@ -65,9 +104,9 @@ impl Blame for DiskError {
 }
 
 /// An IO error of a deed on a path.
-fn io(deed: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> DiskError {
+fn io(deed: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> MachineError {
     let path = path.into();
-    move |source| DiskError::Io { deed, path, source }
+    move |source| MachineError::Io { deed, path, source }
 }
 
 /// Work that blocks, away from the reactor.

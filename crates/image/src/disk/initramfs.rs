@@ -9,8 +9,8 @@ const FILE: u32 = 0o100_644;
 /// What is in it.
 #[derive(Debug, Clone, Default)]
 pub struct Initramfs {
-    /// The first process.
-    pub init: Vec<u8>,
+    /// The first process; none where another archive has it.
+    pub init: Option<Vec<u8>>,
     /// Other files, by their absolute paths.
     pub files: Vec<(String, Vec<u8>)>,
 }
@@ -24,7 +24,7 @@ pub fn initramfs(content: &Initramfs) -> Vec<u8> {
         folders.extend((1..parts.len()).map(|count| parts[..count].join("/")));
     }
     folders.iter().for_each(|folder| archive.entry(folder, DIRECTORY, &[]));
-    archive.entry("init", PROGRAM, &content.init);
+    content.init.iter().for_each(|init| archive.entry("init", PROGRAM, init));
     content.files.iter().for_each(|(path, bytes)| archive.entry(path.trim_start_matches('/'), FILE, bytes));
     archive.entry("TRAILER!!!", 0, &[]);
     archive.bytes
@@ -62,7 +62,8 @@ mod tests {
 
     #[test]
     fn folders_come_before_what_is_in_them() {
-        let content = Initramfs { init: b"program".to_vec(), files: vec![("/lib/x/a.ko".to_owned(), vec![1, 2, 3])] };
+        let content =
+            Initramfs { init: Some(b"program".to_vec()), files: vec![("/lib/x/a.ko".to_owned(), vec![1, 2, 3])] };
         let bytes = initramfs(&content);
         assert!(bytes.len().is_multiple_of(4) && bytes.starts_with(b"070701"));
         let at = |name: &str| bytes.windows(name.len()).position(|window| window == name.as_bytes()).unwrap();

@@ -12,10 +12,19 @@ use till_core::{Failure, Fault};
 use till_engine::{Built, Engine, Planned, Reach, Wish};
 
 use super::{steps, table};
-use crate::cli::{Build, variables};
+use crate::cli::{Build, EnvironmentName, Form, variables};
 use crate::screen::{Screen, clean};
 
 async fn wish(engine: &Engine, build: &Build) -> Result<Wish, Failure> {
+    let environment = match (build.environment, build.no_boot) {
+        (EnvironmentName::Qemu, true) => EnvironmentName::Container,
+        (EnvironmentName::Container, true) => {
+            return Err(
+                Failure::new(Fault::Caller, "--no-boot is for machines").hint("--in qemu --no-boot, or --to disk")
+            );
+        }
+        (environment, false) => environment,
+    };
     Ok(Wish {
         source: source(engine, &build.source, build.rev.as_deref()).await?,
         base: build.base.clone(),
@@ -26,6 +35,9 @@ async fn wish(engine: &Engine, build: &Build) -> Result<Wish, Failure> {
         buildpacks: build.buildpack.iter().map(|named| place(named)).collect(),
         // Who builds a directory of this machine wrote what is in it, or answers for it.
         reach: if Path::new(&build.source).exists() { Reach::Machine } else { Reach::World },
+        environment: Some(environment.name().to_owned()),
+        disk: build.to.contains(&Form::Disk) || build.no_boot,
+        kernel: build.kernel.clone(),
         secrets: secrets(&build.secret)?,
         afresh: build.afresh,
         clear_cache: build.clear_cache,
@@ -140,6 +152,7 @@ pub(super) async fn build(engine: &Engine, build: &Build, screen: &Screen) -> Re
         "dirty": label.dirty,
         "source": label.source,
         "plan": label.plan,
+        "machine": label.machine,
         "reused": built.reused,
         "steps": steps(&built.steps),
         "notices": built.notices,

@@ -26,6 +26,9 @@ pub(super) async fn explain(engine: &Engine, asked: &Explain, screen: &Screen) -
         buildpacks: Vec::new(),
         reach: Reach::World,
         secrets: BTreeMap::new(),
+        environment: None,
+        disk: false,
+        kernel: None,
         afresh: false,
         clear_cache: false,
     };

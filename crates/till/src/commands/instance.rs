@@ -54,10 +54,12 @@ pub(super) async fn run(engine: &Engine, run: &Run, screen: &Screen) -> Result<E
         },
         publish: run.publish,
         env: variables(&run.env),
+        environment: run.environment.map(|environment| environment.name().to_owned()),
+        kernel: run.kernel.clone(),
     };
     let followed = async {
         let entry = tokio::select! {
-            entry = engine.run(&wish) => entry?,
+            entry = engine.run(&wish, screen) => entry?,
             never = impatient(&wish, screen) => match never {},
         };
         let address = entry.url().unwrap_or_else(|| "no port".to_owned());

@@ -10,6 +10,7 @@ mod explain;
 mod instance;
 mod inventory;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -23,7 +24,8 @@ use crate::{config, wire};
 /// Carries a command out.
 pub(crate) async fn run(arguments: Arguments, screen: &Screen) -> Result<ExitCode, Failure> {
     if let Command::Supervise { folder } = &arguments.command {
-        till_ground::container::supervise(folder).await?;
+        let machines = till_ground::qemu::Machines::new(crate::inside::GUEST, PathBuf::new());
+        till_ground::container::supervise(folder, &machines).await?;
         return Ok(ExitCode::SUCCESS);
     }
     let data = config::data(arguments.data.as_deref())?;

@@ -74,6 +74,9 @@ pub fn till_in(data: &Path, arguments: &[&str]) -> Called {
 pub fn command(data: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_till"));
     command.arg("--data").arg(data).args(arguments);
+    if let (Some(environment), Some(&"build")) = (ENVIRONMENT.get(), arguments.first()) {
+        command.args(["--in", environment]);
+    }
     if let Some(runtime) = RUNTIME.get() {
         command.env("TILL_RUNTIMES", runtime);
     }
@@ -83,6 +86,14 @@ pub fn command(data: &Path, arguments: &[&str]) -> Command {
 thread_local! {
     /// What makes containers in this test; where nobody says, what this machine's users get.
     static RUNTIME: Cell<Option<&'static str>> = const { Cell::new(None) };
+    /// Where apps are prepared in this test.
+    static ENVIRONMENT: Cell<Option<&'static str>> = const { Cell::new(None) };
+}
+
+/// Runs a test whose apps are prepared in the environment of that name.
+pub fn with_environment(name: &'static str, test: fn()) {
+    ENVIRONMENT.set(Some(name));
+    test();
 }
 
 /// Runs a test with the runtime of that name.

@@ -114,6 +114,20 @@ struct Planner<'a> {
     run: RunImage,
 }
 
+/// The layers of the first stage, upon the run image, which it does not see.
+fn layers(run: &ManifestDigest) -> Stage {
+    Stage {
+        name: "layers".to_owned(),
+        on: Footing::Image(run.clone()),
+        sight: Sight::Nothing,
+        reuse: Reuse::Never,
+        epoch: EPOCH,
+        deeds: Vec::new(),
+        texts: Vec::new(),
+        spread: Some(Spread { of: Footing::Stage(0), list: REPORT.to_owned() }),
+    }
+}
+
 impl Planner<'_> {
     fn plan(self, order: Option<Order>, packs: Vec<Pack>) -> Result<Plan, PlanError> {
         let request = self.request;
@@ -128,16 +142,6 @@ impl Planner<'_> {
             texts: vec![REPORT.to_owned()],
             spread: None,
         };
-        let layers = Stage {
-            name: "layers".to_owned(),
-            on: Footing::Image(known.digest.clone()),
-            sight: Sight::Nothing,
-            reuse: Reuse::Never,
-            epoch: EPOCH,
-            deeds: Vec::new(),
-            texts: Vec::new(),
-            spread: Some(Spread { of: Footing::Stage(0), list: REPORT.to_owned() }),
-        };
         let mut config = known.config.clone();
         // Every run image sets it, by the specification; one that does not would start nothing.
         if config.variable("PATH").is_none_or(str::is_empty) {
@@ -151,9 +155,10 @@ impl Planner<'_> {
             version: plan::VERSION,
             contract: "cnb".to_owned(),
             environment: request.environment.to_owned(),
+            machine: None,
             base: Some(self.builder.clone()),
             source: Some(plan::Source { commit: request.source.commit.clone(), tree: request.source.tree() }),
-            stages: vec![build, layers],
+            stages: vec![build, layers(&known.digest)],
             top: Footing::Stage(1),
             work: Some(0),
             test: None,

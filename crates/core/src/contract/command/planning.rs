@@ -39,6 +39,7 @@ pub(super) fn plan(spec: &CommandSpec, request: &Request<'_>) -> Result<Plan, Pl
         version: plan::VERSION,
         contract: "command".to_owned(),
         environment: request.environment.to_owned(),
+        machine: None,
         base: request.base.map(|base| base.digest.clone()),
         source: Some(plan::Source { commit: request.source.commit.clone(), tree: request.source.tree() }),
         stages,

@@ -138,6 +138,7 @@ impl Planner<'_> {
             version: plan::VERSION,
             contract: "heroku".to_owned(),
             environment: self.request.environment.to_owned(),
+            machine: None,
             base: self.request.base.map(|base| base.digest.clone()),
             source: Some(plan::Source { commit: source.commit.clone(), tree: source.tree() }),
             stages: vec![Stage {

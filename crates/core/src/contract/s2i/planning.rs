@@ -287,6 +287,7 @@ impl<'a> Builder<'a> {
             version: plan::VERSION,
             contract: "s2i".to_owned(),
             environment: self.request.environment.to_owned(),
+            machine: None,
             base: Some(self.base.digest.clone()),
             source: Some(source_of(self.request)),
             top: Footing::Stage(stages.len().saturating_sub(1)),

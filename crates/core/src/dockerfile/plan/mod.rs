@@ -85,6 +85,7 @@ impl Draft {
             version: plan::VERSION,
             contract: contract.to_owned(),
             environment: environment.to_owned(),
+            machine: None,
             base: None,
             source: None,
             stages: self.stages,

@@ -1,0 +1,118 @@
+//! A machine that runs from a disk: an overlay over it, so that the disk stays as it is; its console is its log, its power button is
+//! how it is asked to end.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::json;
+use till_core::Failure;
+use till_core::port::{Evidence, LogSink};
+use till_guest::Word;
+
+use super::machine::{Button, Draft, Event, Shape, Tail, Vm};
+use super::{MachineError, Machines, errand, io, wire};
+use crate::hypervisor::{Life, Told};
+use crate::process;
+
+/// With less no kernel starts.
+const LEAST: u64 = 256 << 20;
+/// A service that ends before the machine is ready has this time to say why.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Runs it until it is off.
+pub(super) async fn live(
+    machines: &Machines,
+    life: &Life<'_>,
+    told: &mut (dyn FnMut(Told) + Send),
+    stop: std::pin::Pin<&mut (dyn Future<Output = ()> + Send)>,
+    log: &mut dyn LogSink,
+) -> Result<Evidence, Failure> {
+    let said = life.folder.join("qemu.log");
+    let (mut vm, mut button) = start(machines, life, &said).await?;
+    let (mut ready, mut stopped, mut evidence) = (false, false, None);
+    let mut console = Tail::default();
+    let patience = tokio::time::sleep(Duration::from_secs(u64::from(u32::MAX)));
+    tokio::pin!(patience, stop);
+    loop {
+        let event = tokio::select! {
+            event = vm.next() => event,
+            () = &mut stop, if !stopped => {
+                stopped = true;
+                button.press().await.map_err(|error| Failure::house("cannot press the power button", error))?;
+                continue;
+            }
+            () = &mut patience, if evidence.is_some() => {
+                vm.kill();
+                continue;
+            }
+        };
+        match event {
+            Event::Console(bytes) => {
+                console.add(&bytes);
+                log.write(&bytes);
+            }
+            Event::Word(Word::Ready) => {
+                ready = true;
+                told(Told::Ready);
+            }
+            // As a container ends with its process. One that is to run on is started again by its machine.
+            Event::Word(Word::Exited { service, done, code })
+                if evidence.is_none() && ((!ready && !done) || life.once == Some(&service)) =>
+            {
+                evidence = Some(Evidence::Code(code));
+                patience.as_mut().reset(tokio::time::Instant::now() + LAST_WORDS);
+            }
+            Event::Word(Word::Failed { why }) => log.write(format!("till: {why}\n").as_bytes()),
+            Event::Word(_) | Event::Log(_) => {}
+            Event::Off => break,
+        }
+    }
+    match evidence {
+        Some(evidence) => Ok(evidence),
+        None if ready || stopped => Ok(Evidence::Code(0)),
+        None => {
+            let mut lines = console.lines();
+            lines.extend(std::fs::read_to_string(&said).unwrap_or_default().lines().map(str::to_owned));
+            Err(Failure::from(MachineError::Off).evidence(lines))
+        }
+    }
+}
+
+/// Starts it. What QEMU itself has to say goes to `said`.
+async fn start(machines: &Machines, life: &Life<'_>, said: &Path) -> Result<(Vm, Button), Failure> {
+    let accel = machines.accel(life.folder).await;
+    overlay(life).await?;
+    let wire = wire::connect(life.folder, life.forwarder, life.forwards).await?;
+    let shape = Shape {
+        accel,
+        mebibytes: life.memory.max(LEAST).div_ceil(1 << 20),
+        processors: errand::processors(life.limits.cpu),
+    };
+    let mut draft = Draft::new(&shape)?;
+    let drive = json!({
+        "node-name": "root", "driver": "qcow2", "discard": "unmap",
+        "cache": { "direct": false, "no-flush": true },
+        "file": { "driver": "file", "filename": life.overlay, "cache": { "direct": false, "no-flush": true } },
+    });
+    draft.args(["-blockdev", &drive.to_string(), "-device", "virtio-blk-pci,drive=root,bootindex=0"]);
+    if let Some(wire) = wire {
+        draft.card(wire);
+    }
+    let button = draft.button()?;
+    Ok((draft.start(life.adopt, said)?, button))
+}
+
+/// What it writes, over the disk, which has no format but its bytes.
+async fn overlay(life: &Life<'_>) -> Result<(), Failure> {
+    let there = std::fs::metadata(life.disk).map_err(io("look at", life.disk))?.len();
+    let size = there.saturating_add(life.limits.disk.0);
+    let backing = std::path::absolute(life.disk).map_err(io("find", life.disk))?;
+    create(life.overlay, &backing, size).await
+}
+
+async fn create(overlay: &Path, backing: &Path, size: u64) -> Result<(), Failure> {
+    let mut command = process::command("qemu-img");
+    command.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]).arg(backing).arg(overlay).arg(size.to_string());
+    process::output(command).await?;
+    Ok(())
+}
