@@ -25,12 +25,13 @@ const fn need(package: &'static str, sign: Sign, why: &'static str) -> Need {
     Need { package, sign, why }
 }
 
-const NEEDS: [Need; 26] = [
+const NEEDS: [Need; 27] = [
     need("runc", Sign::Tool("runc"), "runs instances"),
     need("mmdebstrap", Sign::Tool("mmdebstrap"), "makes base images"),
     need("passt", Sign::Tool("pasta"), "gives instances a network without touching the host's"),
     need("git", Sign::Tool("git"), "reads repositories"),
     need("qemu-system-x86", Sign::Tool("qemu-system-x86_64"), "runs machines"),
+    need("qemu-system-common", Sign::File("/usr/lib/qemu/virtiofsd"), "lets machines see the trees of their steps"),
     need("qemu-utils", Sign::Tool("qemu-img"), "writes disks as qcow2"),
     need("e2fsprogs", Sign::Tool("mke2fs"), "makes the file system of disks"),
     need("dosfstools", Sign::Tool("mkfs.vfat"), "makes the EFI system partition of disks"),

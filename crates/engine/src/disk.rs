@@ -192,7 +192,8 @@ impl Engine {
             kernel,
         };
         let disk = self.kept_disk(&subject, observer).await?;
-        Ok(RunMachine { disk, memory: artifact.memory })
+        let kernel = kernel.map(|kernel| self.store.path(&kernel.digest));
+        Ok(RunMachine { disk, kernel, memory: artifact.memory })
     }
 
     /// Boots a disk of an artifact that is about to be one, with no more memory than it says that it needs, and waits until

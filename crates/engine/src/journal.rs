@@ -65,6 +65,17 @@ impl Drop for Stretch<'_> {
     }
 }
 
+/// Hears only what the user should know: how a kernel is got is of no interest where an app is prepared.
+pub(crate) struct Quiet<'a>(pub(crate) &'a dyn Observer);
+
+impl Observer for Quiet<'_> {
+    fn event(&self, event: Event<'_>) {
+        if matches!(event, Event::Notice(_) | Event::Waiting(_)) {
+            self.0.event(event);
+        }
+    }
+}
+
 /// Watches.
 pub trait Observer: Send + Sync {
     /// Something happened.

@@ -10,7 +10,7 @@ use till_core::plan::{Bootstrap, Limits, MachineDraft, Plan};
 use till_core::port::{Environment, Layer, Opening};
 use till_core::{Digest, Failure, Fault, ManifestDigest};
 
-use crate::journal::Observer;
+use crate::journal::{Observer, Quiet, Stretch};
 use crate::prepare::Wish;
 use crate::recreate::EPOCH;
 use crate::{Engine, new_bits};
@@ -62,7 +62,9 @@ impl Engine {
         if let Some(known) = known.filter(|known| self.store.has(&known.digest)) {
             return Ok(Some(known));
         }
-        let package = self.kernel(layers, wanted, observer).await?;
+        let stretch = Stretch::begin(observer, "kernel");
+        let package = self.kernel(layers, wanted, &Quiet(observer)).await?;
+        stretch.end();
         let pinned = package.as_ref().map(Pinned::from);
         if let (Some(file), Some(pinned)) = (file, &pinned) {
             let failed = |error| Failure::house(format!("cannot write `{}`", file.display()), error);

@@ -38,6 +38,8 @@ pub struct Errand<'a> {
 pub struct Life<'a> {
     /// Its bytes as the machine sees them; they stay as they are.
     pub disk: &'a Path,
+    /// The package of its kernel; none: the disk's own alone.
+    pub kernel: Option<&'a Path>,
     /// Where is written what it writes; not there yet.
     pub overlay: &'a Path,
     /// Of its memory, in bytes.

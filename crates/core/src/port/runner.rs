@@ -37,6 +37,8 @@ pub struct RunRequest {
 pub struct RunMachine {
     /// Its disk, as it sees the bytes; they are never written to.
     pub disk: PathBuf,
+    /// The package of its kernel; none: of the disk's own.
+    pub kernel: Option<PathBuf>,
     /// Of its memory.
     pub memory: Bytes,
 }

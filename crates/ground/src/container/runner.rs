@@ -32,7 +32,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// The same for a machine, which has processes to end before it is off itself.
 const GRACE_OF_MACHINES: Duration = Duration::from_secs(45);
 /// How much longer a machine may take than a container until it answers: there are processors without a way to run it.
-const BOOT: Duration = Duration::from_secs(300);
+const BOOT: Duration = Duration::from_secs(180);
 /// How long is waited before one looks again: at first not long, for what is quick.
 fn pause(began: Instant) -> Duration {
     (began.elapsed() / 50).clamp(Duration::from_millis(1), Duration::from_millis(20))
@@ -61,6 +61,7 @@ pub(super) struct Order {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct MachineOrder {
     pub(super) disk: PathBuf,
+    pub(super) kernel: Option<PathBuf>,
     /// Bytes.
     pub(super) memory: u64,
 }
@@ -346,7 +347,11 @@ fn order(house: &House, request: RunRequest, forwards: Vec<Forward>) -> Result<F
         Some(_) => Vec::new(),
         None => lower(house, &request.layers)?,
     };
-    let machine = request.machine.map(|machine| MachineOrder { disk: machine.disk, memory: machine.memory.0 });
+    let machine = request.machine.map(|machine| MachineOrder {
+        disk: machine.disk,
+        kernel: machine.kernel,
+        memory: machine.memory.0,
+    });
     let order = Order {
         data: house.config.data.clone(),
         first_id: house.config.first_id,

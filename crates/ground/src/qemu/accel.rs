@@ -1,19 +1,24 @@
-//! How a guest's instructions are carried out: by the processor where that works, translated where not. Found out by a real start,
-//! for there are machines with a `/dev/kvm` that does not work.
+//! How a guest's instructions are carried out: by the processor where that works, translated where not. Found out by a real start of
+//! a real kernel: there are machines with a `/dev/kvm` that takes a boot sector and hangs in Linux.
+//!
+//! ```text
+//! DATA/hypervisor   what was found in this boot
+//! ```
 
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::process::Command;
+use till_core::Failure;
+use till_image::{Initramfs, initramfs};
 
-use crate::process;
+use super::boot::Boot;
+use super::machine::{Draft, Event, Shape};
+use super::{Machines, io};
 
-/// A boot sector: `mov dx, 0x501; mov al, 0x10; out dx, al; hlt`, and the signature.
-const SECTOR: [u8; 7] = [0xBA, 0x01, 0x05, 0xB0, 0x10, 0xEE, 0xF4];
-/// How QEMU ends after a 0x10 at that port (isa-debug-exit): twice that, and one.
-const DONE: i32 = 0x21;
-/// It takes a tenth of a second where it works.
+/// A kernel is up in a second where it works.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Of the guest's memory.
+const MEBIBYTES: u64 = 256;
 
 /// What carries out a guest's instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,28 +42,63 @@ impl Accel {
     pub(super) fn slowness(self) -> u32 {
         if self == Self::Kvm { 1 } else { 10 }
     }
-}
 
-/// Tries it; `folder` is for a file.
-pub(super) async fn probe(folder: &Path) -> Accel {
-    if Path::new("/dev/kvm").exists() && works(folder).await { Accel::Kvm } else { Accel::Tcg }
-}
-
-async fn works(folder: &Path) -> bool {
-    let mut disk = vec![0; 512];
-    disk[..SECTOR.len()].copy_from_slice(&SECTOR);
-    disk[510..].copy_from_slice(&[0x55, 0xAA]);
-    let path = folder.join("probe");
-    if std::fs::write(&path, disk).is_err() {
-        return false;
+    fn name(self) -> &'static str {
+        if self == Self::Kvm { "kvm" } else { "tcg" }
     }
-    let mut command: Command = process::command(super::machine::PROGRAM);
-    command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-m", "16"]);
-    command.args(Accel::Kvm.arguments()).args(["-device", "isa-debug-exit,iobase=0x501", "-drive"]);
-    command.arg(format!("if=ide,format=raw,readonly=on,file={}", path.display()));
-    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
-    process::dies_with_us(&mut command);
-    let status = tokio::time::timeout(PATIENCE, command.status()).await;
-    let _ = std::fs::remove_file(&path);
-    matches!(status, Ok(Ok(status)) if status.code() == Some(DONE))
+}
+
+impl Machines {
+    /// What works here. Without a kernel to try it with, and before anybody had one, it is translated.
+    pub(super) async fn accel(
+        &self,
+        boot: Option<&Boot>,
+        folder: &Path,
+        adopt: &(dyn Fn(u32) -> Result<(), Failure> + Sync),
+    ) -> Accel {
+        if !Path::new("/dev/kvm").exists() {
+            return Accel::Tcg;
+        }
+        let (memory, stamp) = (self.data.join("hypervisor"), stamp());
+        let known = std::fs::read_to_string(&memory).unwrap_or_default();
+        let known = known.strip_prefix(&stamp);
+        if let Some(found) = [Accel::Kvm, Accel::Tcg].into_iter().find(|accel| known == Some(accel.name())) {
+            return found;
+        }
+        let Some(boot) = boot else { return Accel::Tcg };
+        let works = tokio::time::timeout(PATIENCE, self.starts(boot, folder, adopt)).await;
+        let found = if matches!(works, Ok(Ok(true))) { Accel::Kvm } else { Accel::Tcg };
+        // Only to be quicker the next time.
+        let _ = std::fs::write(&memory, format!("{stamp}{}", found.name()));
+        found
+    }
+
+    /// Does a kernel come as far as our program, which then says that it has nothing to do?
+    async fn starts(
+        &self,
+        boot: &Boot,
+        folder: &Path,
+        adopt: &(dyn Fn(u32) -> Result<(), Failure> + Sync),
+    ) -> Result<bool, Failure> {
+        let initrd = folder.join("probe");
+        let mut bytes = std::fs::read(&boot.modules).map_err(io("read", &boot.modules))?;
+        bytes.extend(initramfs(&Initramfs { init: Some(self.guest.to_vec()), files: Vec::new() }));
+        std::fs::write(&initrd, bytes).map_err(io("write", &initrd))?;
+        let mut draft = Draft::new(&Shape { accel: Accel::Kvm, mebibytes: MEBIBYTES, processors: 1 })?;
+        draft.file("-kernel", &boot.vmlinuz).file("-initrd", &initrd);
+        draft.args(["-append", super::errand::COMMAND_LINE]);
+        let mut vm = draft.start(adopt, &folder.join("probe.log"))?;
+        loop {
+            match vm.next().await {
+                Event::Word(_) => return Ok(true),
+                Event::Off => return Ok(false),
+                Event::Log(_) | Event::Console(_) => {}
+            }
+        }
+    }
+}
+
+/// This boot.
+fn stamp() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default()
 }

@@ -26,7 +26,7 @@ const OFF: Duration = Duration::from_secs(5);
 /// How often is looked whether too much was written.
 const DISK_INTERVAL: Duration = Duration::from_millis(200);
 /// No console, and at a panic the machine is off.
-const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 net.ifnames=0 random.trust_cpu=on";
+pub(super) const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 net.ifnames=0 random.trust_cpu=on";
 
 #[async_trait]
 impl Hypervisor for Machines {
@@ -40,7 +40,7 @@ impl Hypervisor for Machines {
             Some(package) => boot::of_package(package, &self.data.join("kernels")).await?,
             None => boot::of_tree(errand.root, errand.folder).await?,
         };
-        let accel = self.accel(errand.folder).await;
+        let accel = self.accel(Some(&boot), errand.folder, errand.adopt).await;
         let nonce = uuid::Uuid::new_v4().simple().to_string();
         let socket = errand.folder.join("tree");
         let share = share::share(errand.root, errand.ids, errand.is_shared, &socket)?;

@@ -10,7 +10,7 @@ use till_core::port::{Evidence, LogSink};
 use till_guest::Word;
 
 use super::machine::{Button, Draft, Event, Shape, Tail, Vm};
-use super::{MachineError, Machines, errand, io, wire};
+use super::{MachineError, Machines, boot, errand, io, wire};
 use crate::hypervisor::{Life, Told};
 use crate::process;
 
@@ -80,7 +80,11 @@ pub(super) async fn live(
 
 /// Starts it. What QEMU itself has to say goes to `said`.
 async fn start(machines: &Machines, life: &Life<'_>, said: &Path) -> Result<(Vm, Button), Failure> {
-    let accel = machines.accel(life.folder).await;
+    let boot = match life.kernel {
+        Some(package) => Some(boot::of_package(package, &machines.data.join("kernels")).await?),
+        None => None,
+    };
+    let accel = machines.accel(boot.as_ref(), life.folder, life.adopt).await;
     overlay(life).await?;
     let wire = wire::connect(life.folder, life.forwarder, life.forwards).await?;
     let shape = Shape {

@@ -18,7 +18,7 @@ use super::wire::Wire;
 use super::{MachineError, io};
 use crate::process;
 
-pub(super) const PROGRAM: &str = "qemu-system-x86_64";
+const PROGRAM: &str = "qemu-system-x86_64";
 /// A word that is longer is no word.
 const MAX_WORD: usize = 64 << 10;
 

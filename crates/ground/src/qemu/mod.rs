@@ -29,9 +29,9 @@ mod machine;
 mod share;
 mod wire;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
+pub use share::virtiofsd;
 use till_core::{Blame, Failure, Fault};
 
 /// Virtual machines on this machine.
@@ -39,18 +39,12 @@ use till_core::{Blame, Failure, Fault};
 pub struct Machines {
     guest: &'static [u8],
     data: PathBuf,
-    accel: Arc<tokio::sync::OnceCell<accel::Accel>>,
 }
 
 impl Machines {
     /// With the program that is the first process of our machines, and where everything is kept.
     pub fn new(guest: &'static [u8], data: PathBuf) -> Self {
-        Self { guest, data, accel: Arc::default() }
-    }
-
-    /// Found out once.
-    async fn accel(&self, folder: &Path) -> accel::Accel {
-        *self.accel.get_or_init(|| accel::probe(folder)).await
+        Self { guest, data }
     }
 }
 

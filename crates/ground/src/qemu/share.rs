@@ -15,9 +15,14 @@ use crate::process;
 /// Where Debian 12 has it, and where others have it.
 const PROGRAMS: [&str; 3] = ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd", "/usr/lib/virtiofsd"];
 
+/// Where this machine has it.
+pub fn virtiofsd() -> Option<PathBuf> {
+    PROGRAMS.map(PathBuf::from).into_iter().find(|path| path.exists())
+}
+
 /// Shares the tree at `root`, as long as there is the handle; a machine connects to `socket`. Without others that write to it, what was read is remembered.
 pub(super) fn share(root: &Path, ids: IdShift, is_shared: bool, socket: &Path) -> Result<Child, Failure> {
-    let program = PROGRAMS.map(PathBuf::from).into_iter().find(|path| path.exists()).ok_or(MachineError::NoShare)?;
+    let program = virtiofsd().ok_or(MachineError::NoShare)?;
     // It would make one itself with a lock in a directory that it may not write to.
     let listener = UnixListener::bind(socket).map_err(io("listen at", socket))?;
     let mut command = process::command(program);

@@ -98,6 +98,7 @@ fn show(entry: &ArtifactEntry, inventory: &Inventory, screen: &Screen) {
         "size": size,
         "layers": layers,
         "launch": launch,
+        "machine": entry.label.machine,
         "distribution": inventory::distribution(&inventory.distribution),
         "packages": inventory.packages.len(),
     });
@@ -112,6 +113,11 @@ fn show(entry: &ArtifactEntry, inventory: &Inventory, screen: &Screen) {
         vec!["packages".to_owned(), inventory.packages.len().to_string()],
         vec!["size".to_owned(), format!("{:.1} MB in {} layers, compressed", size as f64 / 1e6, layers.len())],
     ];
+    rows.extend(entry.label.machine.as_ref().map(|machine| {
+        let own = "the image's own".to_owned();
+        let kernel = machine.kernel.as_ref();
+        vec!["kernel".to_owned(), kernel.map_or(own, |kernel| format!("{} {}", kernel.name, kernel.version))]
+    }));
     rows.extend(launch.processes.iter().map(|(name, process)| vec![format!("process {name}"), process.argv.join(" ")]));
     rows.extend(launch.ports.iter().map(|port| {
         vec![format!("port {}", port.name), format!("{} {:?}", port.number, port.protocol).to_lowercase()]

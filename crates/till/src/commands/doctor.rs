@@ -33,6 +33,8 @@ pub(super) async fn doctor(data: &Path, screen: &Screen) -> Result<ExitCode, Fai
         ("git", "apt-get install git"),
         ("mmdebstrap", "apt-get install mmdebstrap"),
         ("pasta", "apt-get install passt"),
+        ("passt", "apt-get install passt; only machines need it"),
+        ("qemu-system-x86_64", "apt-get install qemu-system-x86; only machines need it"),
         ("qemu-img", "apt-get install qemu-utils; only disks need it"),
         ("grub-mkimage", "apt-get install grub-common grub-pc-bin grub-efi-amd64-bin; only disks need it"),
         ("mkfs.vfat", "apt-get install dosfstools; only disks need it"),
@@ -41,6 +43,13 @@ pub(super) async fn doctor(data: &Path, screen: &Screen) -> Result<ExitCode, Fai
     ] {
         checks.push(found(tool, remedy));
     }
+    checks.push(Check {
+        name: "virtiofsd",
+        found: till_ground::qemu::virtiofsd()
+            .map(|path| path.display().to_string())
+            .ok_or_else(|| "not found".to_owned()),
+        remedy: "apt-get install qemu-system-common (Debian 12), or virtiofsd; only steps in machines need it",
+    });
     checks.push(Check {
         name: "data directory",
         found: rustix::fs::statvfs(data)

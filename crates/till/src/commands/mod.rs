@@ -10,7 +10,7 @@ mod explain;
 mod instance;
 mod inventory;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -24,7 +24,9 @@ use crate::{config, wire};
 /// Carries a command out.
 pub(crate) async fn run(arguments: Arguments, screen: &Screen) -> Result<ExitCode, Failure> {
     if let Command::Supervise { folder } = &arguments.command {
-        let machines = till_ground::qemu::Machines::new(crate::inside::GUEST, PathBuf::new());
+        // DATA/instances/ID
+        let data = folder.ancestors().nth(2).map(Path::to_owned).unwrap_or_default();
+        let machines = till_ground::qemu::Machines::new(crate::inside::GUEST, data);
         till_ground::container::supervise(folder, &machines).await?;
         return Ok(ExitCode::SUCCESS);
     }

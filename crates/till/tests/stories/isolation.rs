@@ -543,3 +543,20 @@ on_each_runtime! {
     what_the_caller_has_open_is_not_there,
     a_user_works_where_he_may_not_go_by_himself,
 }
+
+// What else is above is about what containers share with this machine, and machines do not.
+in_machines! {
+    a_step_without_network_reaches_nothing,
+    a_step_with_egress_reaches_nothing_of_this_machine,
+    what_a_step_listens_at_is_not_reached_from_outside,
+    files_of_the_machine_are_not_there,
+    links_that_a_build_makes_lead_nowhere_but_inside,
+    owners_and_modes_in_the_artifact_are_those_inside,
+    attributes_are_kept_and_sockets_are_not,
+    capabilities_of_files_are_those_inside,
+    what_a_build_removes_of_its_base_is_removed_in_the_artifact,
+    caches_and_volatile_places_are_never_in_the_artifact,
+    what_the_machine_lends_is_not_in_the_artifact,
+    variables_of_the_machine_do_not_reach_a_step_without_network,
+    a_user_works_where_he_may_not_go_by_himself,
+}

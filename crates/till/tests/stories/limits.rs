@@ -6,7 +6,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::support::{
-    Called, command, listing, prepare, runs, script, script_base, shared_data, source, till, unique, watched,
+    Called, command, in_machine, listing, prepare, runs, script, script_base, shared_data, source, till, unique,
+    watched,
 };
 
 /// A build of this script under these limits.
@@ -97,7 +98,9 @@ fn a_step_that_writes_too_much_is_ended() {
         ("outside-of-the-app", "for i in 1 2 3 4 5 6; do head -c 9M /dev/zero > /tmp/f$i; done; sleep 20"),
     ];
     for (name, text) in table {
-        limited(&format!("disk-{name}"), "disk = \"50MiB\"\ntime = \"15s\"", text).failed(3, &said);
+        // A machine without help of the processor takes its time to write so much.
+        let time = if in_machine() { 90 } else { 15 };
+        limited(&format!("disk-{name}"), &format!("disk = \"50MiB\"\ntime = \"{time}s\""), text).failed(3, &said);
     }
 }
 
@@ -130,6 +133,9 @@ fn a_daemon_that_keeps_the_output_open_does_not_keep_the_build() {
     assert!(!runs(&format!("sleep {seconds}")));
 }
 
+/// Of our own memory: a part of what the steps said, and a kernel's package, where one is unpacked.
+const MOST: u64 = 96 << 20;
+
 /// All logs that a build of this app can have left, by size.
 fn newest_log() -> u64 {
     let newest = |path: &Path| {
@@ -148,7 +154,7 @@ fn a_flood_of_output_is_bounded() {
     let arguments = ["build", folder.path().to_str().unwrap(), "--base", "flood", "--name", "flood", "--afresh"];
     let (peak, called) = watched(command(&shared_data(), &arguments));
     let called = called.ok();
-    assert!(peak < 64 << 20, "{} MiB", peak >> 20);
+    assert!(peak < MOST, "{} MiB", peak >> 20);
     assert!(called.err.len() < 5 << 20, "{}", called.err.len());
     assert!(called.err.contains("more than `limits.log` (1MiB); they are not kept"), "no notice");
     let kept = newest_log();
@@ -162,7 +168,7 @@ fn a_line_without_end_takes_no_memory() {
     let arguments = ["build", path, "--base", &base, "--name", "one-line", "--afresh"];
     let (peak, called) = watched(command(&shared_data(), &arguments));
     called.ok();
-    assert!(peak < 64 << 20, "{} MiB", peak >> 20);
+    assert!(peak < MOST, "{} MiB", peak >> 20);
 }
 
 fn nothing_that_moves_a_terminal_comes_from_a_build() {
@@ -183,6 +189,22 @@ fn nothing_that_moves_a_terminal_comes_from_a_build() {
 }
 
 on_each_runtime! {
+    a_step_that_fails_shows_its_code_its_last_lines_and_its_log,
+    how_a_command_ends_is_told,
+    a_step_that_takes_too_long_is_ended_with_all_that_it_started,
+    a_step_that_takes_too_much_memory_is_ended,
+    files_that_are_written_are_not_counted_as_memory,
+    a_step_that_starts_too_many_processes_fails,
+    a_step_that_writes_too_much_is_ended,
+    what_is_written_and_removed_again_is_not_too_much,
+    what_a_step_leaves_running_ends_with_it,
+    a_daemon_that_keeps_the_output_open_does_not_keep_the_build,
+    a_flood_of_output_is_bounded,
+    a_line_without_end_takes_no_memory,
+    nothing_that_moves_a_terminal_comes_from_a_build,
+}
+
+in_machines! {
     a_step_that_fails_shows_its_code_its_last_lines_and_its_log,
     how_a_command_ends_is_told,
     a_step_that_takes_too_long_is_ended_with_all_that_it_started,

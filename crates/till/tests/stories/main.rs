@@ -5,7 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
 #![expect(unreachable_pub, reason = "support is for all modules of this one program")]
 
-/// The same stories for everything that steps run in: what is promised of an instance is promised of each.
+/// The same stories for everything that makes containers: what is promised of an instance is promised of each.
 macro_rules! on_each_runtime {
     ($($test:ident),* $(,)?) => {
         mod built_in {
@@ -14,7 +14,12 @@ macro_rules! on_each_runtime {
         mod runc {
             $(#[test] fn $test() { crate::support::with_runtime("runc", super::$test); })*
         }
-        // Behind `cargo xtask test --vm`.
+    };
+}
+
+/// Those of them that hold in machines, too: behind `cargo xtask test --vm`.
+macro_rules! in_machines {
+    ($($test:ident),* $(,)?) => {
         mod vm_qemu {
             $(#[test] fn $test() { crate::support::with_environment("qemu", super::$test); })*
         }
@@ -39,6 +44,7 @@ mod isolation;
 mod limits;
 mod local_registry;
 mod locks;
+mod machine;
 mod registry;
 mod reuse;
 mod runs;

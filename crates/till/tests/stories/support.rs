@@ -90,6 +90,11 @@ thread_local! {
     static ENVIRONMENT: Cell<Option<&'static str>> = const { Cell::new(None) };
 }
 
+/// Are the apps of this test prepared in machines?
+pub fn in_machine() -> bool {
+    ENVIRONMENT.get().is_some()
+}
+
 /// Runs a test whose apps are prepared in the environment of that name.
 pub fn with_environment(name: &'static str, test: fn()) {
     ENVIRONMENT.set(Some(name));

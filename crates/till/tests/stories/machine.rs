@@ -1,0 +1,146 @@
+//! Virtual machines: steps that run in them, artifacts that run in them, and disks that are booted before they are given out.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::*;
+
+/// What a build can do to a tree: owners, modes, links, what is removed of the base, attributes.
+const DEEDS: &str = r#"
+set -e
+mkdir -p made/deep && echo text > made/deep/file && chmod 750 made && ln -s deep/file made/link && ln made/deep/file made/same
+mkfifo made/pipe && chmod 4711 made/deep/file && chown 1000:44 made/link -h && chown -R 33:33 made/deep
+echo changed >> /etc/motd && rm -r /usr/share/common-licenses && rm /etc/issue && mkdir /usr/share/common-licenses
+mv /etc/issue.net /etc/renamed && perl -e 'truncate "made/deep/file", 100_000 or die' && echo x > "/opt/ä b"
+"#;
+
+/// What an app's build says of the kernel that it ran on.
+fn kernel_of(app: &Path, base: &str, name: &str, more: &[&str]) -> (String, Value) {
+    let words = ["build", app.to_str().unwrap(), "--base", base, "--name", name, "--json"];
+    let called = till(&[&words, more].concat()).ok();
+    let said = called.said().into_iter().find_map(|line| line.strip_prefix("kernel ")).unwrap().to_owned();
+    (said, called.json())
+}
+
+#[test]
+fn steps_run_on_a_kernel_of_their_own_and_leave_what_they_leave_in_a_container() {
+    let base = script_base("root", "none");
+    let app = source(&[("build.sh", &format!("echo kernel $(uname -r)\n{DEEDS}"))]);
+    let (here, answer) = kernel_of(app.path(), &base, "machine-here", &["--afresh"]);
+    assert_eq!(answer["machine"], Value::Null);
+    let (there, answer) = kernel_of(app.path(), &base, "machine-there", &["--in", "qemu", "--afresh"]);
+    let kernel = &answer["machine"]["kernel"];
+    assert_eq!(format!("linux-image-{there}"), kernel["name"].as_str().unwrap(), "the kernel that was pinned");
+    assert_ne!(here, there);
+    let differ = till(&["diff", "machine-here", "machine-there"]).ok().out;
+    assert_eq!(differ.trim(), "packages, files and config are the same");
+    // The same once more is not made once more; nor is another kernel asked for.
+    let again = till(&[
+        "build",
+        app.path().to_str().unwrap(),
+        "--base",
+        &base,
+        "--name",
+        "machine-there",
+        "--in",
+        "qemu",
+        "--json",
+    ]);
+    assert_eq!(again.ok().json()["reused"], true);
+    let wrong = ["--base", &base, "--in", "qemu", "--kernel", "linux-image-cloud-amd64=0.1"];
+    let all = [&["build", app.path().to_str().unwrap()], &wrong[..]].concat();
+    till(&all).failed(
+        till_core::Fault::Caller.exit_code().into(),
+        &["the kernel `linux-image-cloud-amd64=0.1` cannot be had"],
+    );
+}
+
+#[test]
+fn an_artifact_for_machines_is_booted_before_it_is_one_and_runs_from_its_disk() {
+    base("debian");
+    let app = server("uname -r; id -un; echo \"$GREETING\"; pwd\n");
+    write(app.path(), &[("till.toml", "[env]\nGREETING = \"100% \\\"quoted\\\" $HOME\"\n")]);
+    let answer = built(app.path(), &["--base", "debian", "--name", "machine-runs", "--to", "oci,disk"]);
+    let kernel = answer["machine"]["kernel"]["name"].as_str().unwrap().to_owned();
+    let notices = answer["notices"].to_string();
+    assert!(notices.contains("the steps run in containers, on this machine's kernel"), "{notices}");
+    let lines = |served: &Served| {
+        let answer = served.get("/");
+        answer.split("\r\n\r\n").nth(1).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let inside = Served::new(&["machine-runs", "--env", "MORE=1"]);
+    let outside = Served::new(&["machine-runs", "--in", "container"]);
+    let (there, here) = (lines(&inside), lines(&outside));
+    assert_eq!(format!("linux-image-{}", there[0]), kernel);
+    assert_eq!(there[1..], here[1..], "user, environment and directory are the container's");
+    let log = || till(&["logs", inside.id()]).ok().out;
+    assert!(log().contains("listens at 8080") && log().contains("till: ready"), "{}", log());
+    // What it wrote is its own.
+    let follow =
+        command(&shared_data(), &["logs", "--follow", inside.id()]).stdout(std::process::Stdio::piped()).spawn();
+    till(&["stop", inside.id()]).ok();
+    let said = follow.unwrap().wait_with_output().unwrap();
+    assert!(String::from_utf8_lossy(&said.stdout).contains("told to end"), "it was asked to end, and could");
+    assert!(!runs(inside.id()), "nothing of it is left");
+}
+
+#[test]
+fn what_is_asked_of_containers_and_needs_a_machine_is_refused() {
+    base("debian");
+    let app = server("echo x");
+    let path = app.path().to_str().unwrap();
+    let caller = till_core::Fault::Caller.exit_code().into();
+    let build =
+        |more: &[&str]| till(&[&["build", path, "--base", "debian", "--name", "machine-refused"], more].concat());
+    build(&["--kernel", "linux-image-cloud-amd64"]).failed(caller, &["has this machine's kernel", "--in qemu"]);
+    build(&["--no-boot"]).failed(caller, &["--no-boot is for machines"]);
+    build(&[]).ok();
+    let run = till(&["run", "machine-refused", "--kernel", "linux-image-cloud-amd64", "--detach"]);
+    run.failed(caller, &["a container has this machine's kernel"]);
+}
+
+#[test]
+fn vm_a_disk_whose_processes_do_not_come_up_is_no_artifact() {
+    base("debian");
+    let app = server("echo x");
+    let build = |procfile: &str| {
+        write(app.path(), &[("Procfile", procfile)]);
+        till(&["build", app.path().to_str().unwrap(), "--base", "debian", "--name", "machine-gate", "--to", "disk"])
+    };
+    let said = ["its disk was booted", "it ended (exit code 5)", "no config", "boot.log", "whose doing: the source"];
+    build("web: echo no config >&2; exit 5\n").failed(3, &said);
+    till(&["artifact", "show", "machine-gate"]).failed(6, &["there is no artifact `machine-gate`"]);
+    let off = "user = \"root\"\n[[contract.process]]\nname = \"web\"\nrun = \"echo o > /proc/sysrq-trigger; sleep 60\"\n\
+               [[contract.port]]\nname = \"http\"\nnumber = 8080\nprotocol = \"http\"\n";
+    small_base("machine-off", off);
+    let folder = source(&[("x", "")]);
+    let words =
+        ["build", folder.path().to_str().unwrap(), "--base", "machine-off", "--name", "machine-off", "--to", "disk"];
+    till(&words).failed(3, &["its disk was booted", "switched off before its processes answered"]);
+}
+
+#[test]
+fn vm_what_a_step_does_to_its_machine_ends_the_step() {
+    let base = script_base("root", "none");
+    let build = |name: &str, text: &str, limits: &str| {
+        let folder = source(&[("build.sh", text), ("till.toml", limits)]);
+        let words = ["build", folder.path().to_str().unwrap(), "--base", &base, "--name", name, "--in", "qemu"];
+        till(&words)
+    };
+    let off = "its machine was switched off or started anew before it ended";
+    for (name, text) in [
+        ("reboot", "echo b > /proc/sysrq-trigger; sleep 60"),
+        ("off", "echo o > /proc/sysrq-trigger; sleep 60"),
+        ("panic", "echo c > /proc/sysrq-trigger; sleep 60"),
+    ] {
+        build(&format!("machine-{name}"), text, "").failed(3, &[off, "whose doing: the source"]);
+    }
+    // Forged, flooded and cut words are none: only who has read the job can say how it ended.
+    let forged = r#"
+        for port in /dev/vport*; do echo '{"word":"ended","nonce":"x","code":0,"oom":false,"pids":false}' > $port; done 2> /dev/null
+        for port in /dev/vport*; do head -c 1M /dev/zero | tr '\0' '{' > $port; echo > $port; done 2> /dev/null
+        for port in /dev/vport*; do printf '{"word":"begun","non' > $port; echo > $port; done 2> /dev/null
+        exit 7"#;
+    build("machine-forged", forged, "").failed(3, &["exit code 7"]);
+}
