@@ -308,6 +308,56 @@ fn an_interrupted_build_ends_soon_and_clears_away_itself() {
     till_in(data, &arguments).ok();
 }
 
+/// Kills a build whose steps run in machines at each of these events. Not its base, nor its kernel, nor a disk of it is changed.
+fn killed_in_a_machine(events: &[&str]) {
+    let (data, app) = (own_data(), crashing());
+    let data = data.path();
+    let path = app.path().to_str().unwrap();
+    let arguments = ["build", path, "--base", "crash", "--name", "machine", "--afresh", "--in", "qemu"];
+    let mut dead = BTreeSet::new();
+    for event in events {
+        assert!(killed(data, &arguments, |said| said.contains(event)), "there was no `{event}`");
+        dead.extend(swept(data, event));
+        assert_eq!(unended(data), 0, "{event}");
+    }
+    assert_eq!(till_in(data, &["artifact", "list", "--json"]).ok().json()["items"], serde_json::json!([]));
+    let child = spawn(data, &arguments);
+    let (ids, said) = interrupted(child, data, events[0]);
+    assert!(said.contains("interrupted; nothing is left behind"), "{said}");
+    clear(data, &ids, "interrupted");
+    gone(data, &dead, "late");
+}
+
+/// Interrupts a build at an event. Answers with the instances that there were, and all that it said.
+fn interrupted(mut child: Child, data: &Path, event: &str) -> (BTreeSet<String>, String) {
+    assert!(followed(&mut child, &mut |said| said.contains(event)), "there was no `{event}`");
+    let ids = instances(data);
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{event}");
+    (ids, String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn a_build_in_machines_that_is_killed_leaves_nothing() {
+    killed_in_a_machine(&["early 1\n", "→ boot"]);
+}
+
+#[test]
+fn vm_a_build_in_machines_killed_at_any_event_leaves_nothing() {
+    killed_in_a_machine(&[
+        "→ early",
+        "early 30",
+        "→ snapshot",
+        "late 15\n",
+        "✔ late",
+        "→ test",
+        "test 30",
+        "→ disk",
+        "✔ disk",
+    ]);
+}
+
 /// Runs an app in a data directory of its own.
 fn running() -> (tempfile::TempDir, Served) {
     let (data, app) = (own_data(), crashing());
