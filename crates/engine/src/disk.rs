@@ -63,6 +63,8 @@ struct Subject<'a> {
     layers: &'a [Layer],
     launch: Launch,
     hostname: String,
+    /// The base that it lies upon, or is.
+    base: Option<&'a ManifestDigest>,
     /// The kernel that it was made for.
     kernel: Option<&'a Pinned>,
 }
@@ -82,6 +84,7 @@ impl Engine {
             layers: &entry.image.layers,
             launch: entry.label.launch.clone(),
             hostname: hostname(entry.fact.app.as_str()),
+            base: entry.label.base.as_ref().map(|base| &base.digest),
             kernel: entry.label.machine.as_ref().and_then(|machine| machine.kernel.as_ref()),
         };
         let written = self.write_disk(&subject, wish, observer).await?;
@@ -112,6 +115,7 @@ impl Engine {
             layers: &entry.image.layers,
             launch,
             hostname: hostname(entry.fact.version.name.as_str()),
+            base: Some(&entry.fact.version.digest),
             kernel: None,
         };
         let written = self.write_disk(&subject, wish, observer).await?;
@@ -125,12 +129,21 @@ impl Engine {
         observer: &dyn Observer,
     ) -> Result<WrittenDisk, Failure> {
         let begun = Begun::beside(&wish.file)?;
-        let kernel = match (subject.kernel, &wish.kernel) {
-            (Some(own), None) => Some(own.clone()),
+        let named = match (subject.base, subject.kernel) {
+            (_, Some(own)) => Some(own.clone()),
+            (Some(base), None) if wish.kernel.is_none() => self.kernel_that_base_names(base, observer).await?,
+            _ => None,
+        };
+        let kernel = match (named, &wish.kernel) {
+            (Some(named), None) => Some(named),
             (_, wanted) => {
                 let package = self.kernel(subject.layers, wanted.as_deref(), observer).await?;
                 package.as_ref().map(Pinned::from)
             }
+        };
+        let size = match (wish.size, subject.base) {
+            (None, Some(base)) => self.size_that_base_names(base).await,
+            (size, _) => size,
         };
         let staging = self.staging(&PreparationId::from_bits(new_bits()))?;
         let raw = match wish.format {
@@ -138,9 +151,8 @@ impl Engine {
             DiskFormat::Qcow2 => staging.path().join("disk"),
         };
         let stretch = Stretch::begin(observer, "disk");
-        let made = self
-            .make_disk(subject, kernel.as_ref().map(|kernel| &kernel.digest), wish.size, &staging.path(), &raw)
-            .await?;
+        let made =
+            self.make_disk(subject, kernel.as_ref().map(|kernel| &kernel.digest), size, &staging.path(), &raw).await?;
         if wish.format == DiskFormat::Qcow2 {
             self.disks.compress(&raw, &begun.path).await?;
         }
@@ -189,6 +201,7 @@ impl Engine {
             layers: artifact.layers,
             launch: artifact.launch.clone(),
             hostname: hostname(artifact.app.as_str()),
+            base: None,
             kernel,
         };
         let disk = self.kept_disk(&subject, observer).await?;

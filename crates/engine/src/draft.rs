@@ -6,7 +6,7 @@ use std::path::Path;
 use till_core::model::base_lock::{self, LockedImage, LockedRemote};
 use till_core::model::name::Wanted;
 use till_core::model::{BaseLabel, BaseLock, BaseRef, BaseSpec, SourceView, base};
-use till_core::packages::{Resolved, archive};
+use till_core::packages::{Package, Pinned, Resolved, archive};
 use till_core::plan::{Decision, Plan, lint};
 use till_core::port::SourceTree;
 use till_core::recipe::{FoundFile, Ground, Recipe, RecipeSpec};
@@ -28,6 +28,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) plan: Plan,
     pub(crate) found: Resolved,
     remotes: Vec<LockedRemote>,
+    /// The kernel of its disks.
+    kernel: Option<Package>,
     /// It follows a lock.
     locked: bool,
 }
@@ -64,11 +66,13 @@ impl Engine {
             self.ensure(&found.packages, observer).await?;
             plan = archive::locked(&plan, &found.packages);
         }
+        let kernel = self.kernel_of_base(&spec, from.as_ref(), lock, observer).await?;
         let label = BaseLabel {
             version: 1,
             from: from.as_ref().map(|from| from.fact.version.clone()),
             plan: plan.digest(),
             images: plan.images.clone(),
+            kernel: kernel.as_ref().map(Pinned::from),
             spec,
         };
         if let Some(lock) = lock.filter(|lock| lock.plan != label.plan) {
@@ -77,7 +81,7 @@ impl Engine {
                 .hint("the recipe was changed since, or till was; build without --locked to write the lock anew"));
         }
         let remotes = world.remotes();
-        Ok(Draft { folder, source, view, label, plan, found, remotes, locked: lock.is_some() })
+        Ok(Draft { folder, source, view, label, plan, found, remotes, kernel, locked: lock.is_some() })
     }
 
     /// The base below: the newest that is meant, or the one that the lock says.
@@ -167,6 +171,7 @@ impl Draft<'_> {
             remote: self.remotes.clone(),
             suite: self.found.suites.clone(),
             package: self.found.packages.clone(),
+            kernel: self.kernel.clone(),
             ..BaseLock::new(label.spec.name.clone(), image.manifest.clone(), label.plan.clone())
         }
     }

@@ -5,11 +5,15 @@
 //! ```
 
 use till_core::id::InstanceId;
+use till_core::model::name::Wanted;
+use till_core::model::{BaseLock, BaseRef, BaseSpec};
 use till_core::packages::{Package, PackageWish, Pinned, Resolved};
-use till_core::plan::{Bootstrap, Limits, MachineDraft, Plan};
+use till_core::plan::{Bootstrap, Bytes, Limits, MachineDraft, Plan};
 use till_core::port::{Environment, Layer, Opening};
+use till_core::recipe::RecipeSpec;
 use till_core::{Digest, Failure, Fault, ManifestDigest};
 
+use crate::catalog::{BaseAbout, BaseEntry};
 use crate::journal::{Observer, Quiet, Stretch};
 use crate::prepare::Wish;
 use crate::recreate::EPOCH;
@@ -46,7 +50,43 @@ impl Engine {
         Ok(Some(MachineDraft { kernel, steps }))
     }
 
-    /// The kernel for what lies upon an image: the one that is wished for; the one that was chosen for the image when it was
+    /// The kernel of a base's disks, if its `base.toml` names one: the one that its lock says, or what the name comes to today.
+    pub(crate) async fn kernel_of_base(
+        &self,
+        spec: &BaseSpec,
+        from: Option<&BaseEntry>,
+        lock: Option<&BaseLock>,
+        observer: &dyn Observer,
+    ) -> Result<Option<Package>, Failure> {
+        let Some(wanted) = spec.disk.as_ref().and_then(|disk| disk.kernel.as_deref()) else {
+            return Ok(None);
+        };
+        if let Some(lock) = lock {
+            let none = || {
+                Failure::new(Fault::Base, "the lock names no kernel, and the base.toml wants one")
+                    .hint("build without --locked to write the lock anew")
+            };
+            let kernel = lock.kernel.clone().ok_or_else(none)?;
+            self.ensure(std::slice::from_ref(&kernel), observer).await?;
+            return Ok(Some(kernel));
+        }
+        let named = match &spec.recipe {
+            RecipeSpec::Debian(recipe) => recipe.suite.clone(),
+            RecipeSpec::Dockerfile(_) => None,
+        };
+        let suite = match (named, from) {
+            (Some(suite), _) => suite,
+            (None, Some(from)) => self.look_for_kernel(&from.image.layers).await?.suite,
+            (None, None) => SUITE.to_owned(),
+        };
+        let stretch = Stretch::begin(observer, "kernel");
+        let kernel = self.kernel_package(suite, wanted, &Quiet(observer)).await;
+        let kernel = kernel.map_err(|failure| Failure { fault: Fault::Base, ..failure })?;
+        stretch.end();
+        Ok(Some(kernel))
+    }
+
+    /// The kernel for what lies upon an image: the one that is wished for; the one that the image's base names; the one that was chosen for the image when it was
     /// first asked for one, so that nothing changes it but a new version of the image; the newest.
     pub(crate) async fn kernel_upon(
         &self,
@@ -55,6 +95,11 @@ impl Engine {
         wanted: Option<&str>,
         observer: &dyn Observer,
     ) -> Result<Option<Pinned>, Failure> {
+        if let (Some(image), None) = (image, wanted)
+            && let Some(own) = self.kernel_that_base_names(image, observer).await?
+        {
+            return Ok(Some(own));
+        }
         let folder = self.folder(CHOSEN)?;
         let file = image.filter(|_| wanted.is_none()).map(|image| folder.join(format!("{}.json", image.hex())));
         let known = file.as_ref().and_then(|file| std::fs::read(file).ok());
@@ -74,6 +119,28 @@ impl Engine {
             std::fs::write(&hidden, text).and_then(|()| std::fs::rename(&hidden, &file)).map_err(failed)?;
         }
         Ok(pinned)
+    }
+
+    /// The kernel that the base of that image names, which is then in the store.
+    pub(crate) async fn kernel_that_base_names(
+        &self,
+        image: &ManifestDigest,
+        observer: &dyn Observer,
+    ) -> Result<Option<Pinned>, Failure> {
+        let Some(kernel) = self.kept_lock(image).await?.and_then(|lock| lock.kernel) else { return Ok(None) };
+        self.ensure(std::slice::from_ref(&kernel), observer).await?;
+        Ok(Some(Pinned::from(&kernel)))
+    }
+
+    /// How large the disks of the base of that image are, if it says so.
+    pub(crate) async fn size_that_base_names(&self, image: &ManifestDigest) -> Option<Bytes> {
+        let bases = self.ledger.bases().await.ok()?;
+        let fact = bases.into_iter().find(|base| base.version.digest == *image)?;
+        let wanted = BaseRef { name: fact.version.name, version: Wanted::Digest(image.clone()) };
+        match self.base(&wanted).await.ok()?.about {
+            BaseAbout::Made(label) => label.spec.disk?.size,
+            BaseAbout::External(_) => None,
+        }
     }
 
     /// The kernels of artifacts, and those that were chosen for images that are kept; what was chosen for others is forgotten.
@@ -107,13 +174,16 @@ impl Engine {
         if wanted.is_none() && about.has_kernel {
             return Ok(None);
         }
-        let wanted = wanted.unwrap_or(KERNEL);
+        self.kernel_package(about.suite, wanted.unwrap_or(KERNEL), observer).await.map(Some)
+    }
+
+    async fn kernel_package(&self, suite: String, wanted: &str, observer: &dyn Observer) -> Result<Package, Failure> {
         check(wanted)?;
         if let Some(kept) = self.kept_kernel(wanted)? {
-            return Ok(Some(kept));
+            return Ok(kept);
         }
         let system = Bootstrap {
-            suite: about.suite,
+            suite,
             archives: ["release", "updates", "security"].map(str::to_owned).to_vec(),
             packages: vec![wanted.to_owned()],
             recommends: false,
@@ -129,7 +199,7 @@ impl Engine {
             Failure::new(Fault::Caller, format!("the package `{wanted}` brings no kernel"))
                 .hint(format!("Debian's are called {KERNELS}VERSION-FLAVOUR; {KERNEL} is the newest for clouds"))
         };
-        resolved.packages.into_iter().find(is_kernel).map(Some).ok_or_else(missing)
+        resolved.packages.into_iter().find(is_kernel).ok_or_else(missing)
     }
 
     async fn look_for_kernel(&self, layers: &[Layer]) -> Result<About, Failure> {

@@ -18,6 +18,11 @@ pub struct Bench {
 }
 
 impl Bench {
+    /// How many run.
+    pub fn count(&self) -> usize {
+        self.known.lock().unwrap().len()
+    }
+
     /// With what an instance was started.
     pub fn request(&self, id: &InstanceId) -> Option<RunRequest> {
         self.known.lock().unwrap().get(id).map(|(request, _)| request.clone())
@@ -33,11 +38,13 @@ impl Bench {
 impl Runner for Bench {
     async fn start(&self, request: &RunRequest) -> Result<Started, Failure> {
         let mut known = self.known.lock().unwrap();
-        let argv = &request.launch.processes[&request.process].argv;
-        if argv == &["never-begins"] {
+        // All services of a machine are no process of their own.
+        let argv = request.launch.processes.get(&request.process).map(|process| process.argv.join(" "));
+        let argv = argv.unwrap_or_default();
+        if argv == "never-begins" {
             return Err(Failure::new(Fault::House, "it cannot be started"));
         }
-        if argv == &["never-ready"] {
+        if argv == "never-ready" {
             known.insert(request.id.clone(), (request.clone(), Observed::Ended(Evidence::Code(1))));
             return Err(Failure::new(Fault::Source, "it did not answer"));
         }

@@ -119,6 +119,9 @@ pub struct BaseLabel {
     pub images: BTreeMap<String, ManifestDigest>,
     /// The plan that was followed.
     pub plan: PlanDigest,
+    /// The kernel of its disks, where its `base.toml` names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<Pinned>,
 }
 
 impl BaseLabel {

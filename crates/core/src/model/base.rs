@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::name::BaseName;
 use crate::contract::{self, ContractSpec, Reading, RunSpec};
+use crate::plan::Bytes;
 use crate::recipe::{self, RecipeSpec};
 use crate::words::{explain_toml, list, nearest};
 
@@ -34,6 +35,32 @@ pub struct BaseFile<R, C> {
     /// The base that runs the result, where an app does not say another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunSpec>,
+    /// What its disks are like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<DiskSpec>,
+}
+
+/// What the disks of a base are like, and of what lies upon it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiskSpec {
+    /// The package of their kernel, perhaps with `=VERSION`; which one that comes to stands in the lock. None: one of the
+    /// recipe's packages is a kernel, or whoever wants a disk names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<String>,
+    /// How large they are, where nobody says; none: as large as they have to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<Bytes>,
+}
+
+impl DiskSpec {
+    /// What contradicts itself, in one sentence.
+    fn check(&self) -> Result<(), String> {
+        match self.kernel.as_deref().filter(|kernel| !recipe::debian::is_package(kernel)) {
+            Some(kernel) => Err(format!("disk: `{kernel}` is not a package's name")),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A `base.toml` that cannot be used.
@@ -65,6 +92,7 @@ impl BaseSpec {
         let spec = contract::read(&contract, Text { text, recipe: &recipe })?;
         spec.recipe.check().map_err(BadBaseFile::Sense)?;
         spec.contract.check().map_err(BadBaseFile::Sense)?;
+        spec.disk.as_ref().map_or(Ok(()), DiskSpec::check).map_err(BadBaseFile::Sense)?;
         Ok(spec)
     }
 }
@@ -102,6 +130,7 @@ impl Text<'_> {
             recipe: recipe(file.recipe),
             contract: contract(file.contract),
             run: file.run,
+            disk: file.disk,
         })
     }
 }

@@ -50,6 +50,9 @@ pub struct BaseLock {
     /// The packages that were installed by its recipe; those of the base below are in that one's lock.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub package: Vec<Package>,
+    /// The kernel of its disks, which is not in its image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<Package>,
 }
 
 /// An image by its name at that time.
@@ -133,6 +136,7 @@ impl BaseLock {
             remote: Vec::new(),
             suite: Vec::new(),
             package: Vec::new(),
+            kernel: None,
         }
     }
 
@@ -182,7 +186,8 @@ fn versions(lock: &BaseLock) -> BTreeMap<String, &Package> {
         true => format!("{}:{}", package.name, package.architecture),
         false => package.name.clone(),
     };
-    lock.package.iter().map(|package| (key(package), package)).collect()
+    let kernel = lock.kernel.iter().map(|kernel| ("the kernel of its disks".to_owned(), kernel));
+    lock.package.iter().map(|package| (key(package), package)).chain(kernel).collect()
 }
 
 #[cfg(test)]

@@ -112,7 +112,7 @@ impl DebianSpec {
 }
 
 /// Package names, with `=version` or `/suite` or `:arch` after them; never an option.
-fn is_package(name: &str) -> bool {
+pub(crate) fn is_package(name: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"+-.:~=/_".contains(&b);
     name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric()) && name.bytes().all(allowed)
 }

@@ -198,7 +198,7 @@ impl Engine {
 }
 
 fn blobs(lock: &BaseLock) -> Vec<Digest> {
-    let packages = lock.package.iter().map(|package| package.digest.clone());
+    let packages = lock.package.iter().chain(&lock.kernel).map(|package| package.digest.clone());
     packages.chain(lock.remote.iter().map(|remote| remote.digest.clone())).collect()
 }
 

@@ -144,3 +144,72 @@ fn vm_what_a_step_does_to_its_machine_ends_the_step() {
         exit 7"#;
     build("machine-forged", forged, "").failed(3, &["exit code 7"]);
 }
+
+/// Prepares an app in containers and in machines; both answer the same, each where it was made for.
+#[track_caller]
+fn the_same(source: &Path, base: &str, name: &str) {
+    let (here, there) = (format!("{name}-here"), format!("{name}-there"));
+    built(source, &["--base", base, "--name", &here]);
+    let answer = built(source, &["--base", base, "--name", &there, "--in", "qemu"]);
+    assert!(answer["machine"]["kernel"]["version"].is_string(), "{answer}");
+    let body = |name: &str| {
+        let answer = Served::new(&[name]).get("/").replace(&here, name).replace(&there, name).replace(name, "APP");
+        answer.split("\r\n\r\n").nth(1).unwrap().to_owned()
+    };
+    let (container, machine) = (body(&here), body(&there));
+    assert!(!container.is_empty());
+    assert_eq!(container, machine);
+}
+
+fn example(name: &str) -> std::path::PathBuf {
+    repository().join("examples/apps").join(name)
+}
+
+#[test]
+fn vm_a_command_contract_is_the_same_in_a_machine() {
+    base("python");
+    the_same(&example("python-flask"), "python", "vm-command");
+}
+
+#[test]
+fn vm_a_dockerfile_is_the_same_in_a_machine() {
+    base("debian");
+    let dockerfile = "FROM debian AS made\nUSER root\nRUN mkdir /out && echo made > /out/text && chown 7:8 /out/text\n\
+                      FROM debian\nCOPY --from=made /out /srv\nCOPY . /app\nWORKDIR /app\nENV PORT=8080\nEXPOSE 8080\n\
+                      RUN --mount=type=tmpfs,target=/scratch ls -ln /srv > /app/listing && touch /scratch/x\n\
+                      USER app\nCMD [\"perl\", \"server.pl\"]\n";
+    let app =
+        source(&[("Dockerfile", dockerfile), ("server.pl", SERVER), ("answer.sh", "cat listing /srv/text; id -un\n")]);
+    let (here, there) = ("vm-dockerfile-here", "vm-dockerfile-there");
+    built(app.path(), &["--name", here]);
+    built(app.path(), &["--name", there, "--in", "qemu"]);
+    let body = |name: &str| Served::new(&[name]).get("/").split("\r\n\r\n").nth(1).unwrap().to_owned();
+    let answer = body(there);
+    assert!(answer.contains("made\napp\n") && answer.contains(" 7 8 "), "{answer}");
+    assert_eq!(answer, body(here));
+}
+
+#[test]
+fn vm_buildpacks_are_the_same_in_a_machine() {
+    base("heroku");
+    the_same(&example("heroku-python"), "heroku", "vm-heroku");
+    // A process that is no service ends its machine, with its own exit code.
+    let run = command(&shared_data(), &["run", "vm-heroku-there", "--process", "release"]).output().unwrap();
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success() && said.contains("checked flask /app/.heroku/python/"), "{said}");
+}
+
+#[test]
+fn vm_source_to_image_is_the_same_in_a_machine() {
+    base("debian");
+    let builder = repository().join("examples/builders/s2i-perl");
+    let lock = lock_of("s2i-perl");
+    till(&["base", "build", builder.to_str().unwrap(), "--lock", lock.to_str().unwrap()]).ok();
+    the_same(&example("s2i-pages"), "s2i-perl", "vm-s2i");
+}
+
+#[test]
+fn vm_cartridges_are_the_same_in_a_machine() {
+    base("gear");
+    the_same(&example("gear-diy"), "gear", "vm-gear");
+}
