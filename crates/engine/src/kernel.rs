@@ -24,7 +24,7 @@ const CHOSEN: &str = "caches/.base-kernels";
 /// The package that is taken where nobody names one: Debian's kernel for clouds.
 pub const KERNEL: &str = "linux-image-cloud-amd64";
 /// The suite it comes from where the image is none of Debian's.
-const SUITE: &str = "bookworm";
+pub(crate) const SUITE: &str = "bookworm";
 /// How the packages of Debian's kernels begin: with the version after it.
 const KERNELS: &str = "linux-image-";
 
@@ -177,7 +177,12 @@ impl Engine {
         self.kernel_package(about.suite, wanted.unwrap_or(KERNEL), observer).await.map(Some)
     }
 
-    async fn kernel_package(&self, suite: String, wanted: &str, observer: &dyn Observer) -> Result<Package, Failure> {
+    pub(crate) async fn kernel_package(
+        &self,
+        suite: String,
+        wanted: &str,
+        observer: &dyn Observer,
+    ) -> Result<Package, Failure> {
         check(wanted)?;
         if let Some(kept) = self.kept_kernel(wanted)? {
             return Ok(kept);

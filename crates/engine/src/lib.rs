@@ -61,7 +61,7 @@ pub use catalog::{ArtifactEntry, BaseAbout, BaseEntry};
 pub use collect::{Collection, Swept};
 pub use disk::{DiskWish, WrittenDisk};
 pub use exchange::{PullTraffic, Pulled, PushTraffic, PushWish, Pushed};
-pub use import::{BaseImported, ImportWish, Naming};
+pub use import::{BaseImported, DiskImportWish, ImportWish, Naming};
 pub use inventory::{Format, ImageDifference, Named};
 pub use journal::{Event, Observer, StepReport, plain};
 pub use kernel::KERNEL;

@@ -40,6 +40,16 @@ impl Device {
         self.fact("partition").map(|_| Self { name })
     }
 
+    /// Its partitions, or itself where it has none.
+    pub(crate) fn parts(&self) -> Vec<Self> {
+        let entries = std::fs::read_dir(format!("/sys/class/block/{}", self.name)).into_iter().flatten().flatten();
+        let names = entries.filter(|entry| entry.path().join("partition").exists());
+        let mut parts: Vec<_> =
+            names.filter_map(|entry| entry.file_name().into_string().ok()).map(|name| Self { name }).collect();
+        parts.sort_by(|one, other| one.name.cmp(&other.name));
+        if parts.is_empty() { vec![self.clone()] } else { parts }
+    }
+
     fn is_ext(&self, uuid: &[u8]) -> bool {
         let Ok(file) = File::open(self.path()) else { return false };
         let (mut magic, mut found) = ([0; 2], [0; 16]);
@@ -61,6 +71,11 @@ fn wait_for(what: &str, is_it: impl Fn(&Device) -> bool) -> Result<Device> {
         }
         std::thread::sleep(PAUSE);
     }
+}
+
+/// The disk of that serial number.
+pub(crate) fn by_serial(serial: &str) -> Result<Device> {
+    wait_for(&format!("the serial number {serial}"), |device| device.fact("serial").as_deref() == Some(serial))
 }
 
 /// The ext4 file system of that UUID.

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use rustix::fs::CWD;
 use rustix::mount::{MountFlags, mount, mount_move};
-use till_guest::{INIT, ROOT};
+use till_guest::{INIT, READ, ROOT};
 
-use crate::{Result, disks, errand, failed, grow, modules, system};
+use crate::{Result, disks, errand, failed, foreign, grow, modules, system};
 
 /// Where the root file system is mounted before it is the root.
 pub(crate) const NEW_ROOT: &str = "/sysroot";
@@ -16,8 +16,11 @@ pub(crate) const NEW_ROOT: &str = "/sysroot";
 pub(crate) fn run() -> Result<()> {
     system::mount_kernel("")?;
     modules::load();
-    if std::path::Path::new(till_guest::JOB).exists() {
+    if Path::new(till_guest::JOB).exists() {
         return errand::run();
+    }
+    if system::command_line(READ).is_some() {
+        return foreign::run();
     }
     let uuid = system::command_line(ROOT).ok_or_else(|| format!("the kernel was not told {ROOT}UUID"))?;
     let init = system::command_line(INIT).ok_or_else(|| format!("the kernel was not told {INIT}PATH"))?;

@@ -4,6 +4,7 @@
 //! machine.json    on a disk: what the machine runs                       MACHINE, Machine
 //! job.json        in the initramfs of a preparation: what it runs        JOB, Job
 //! till-tree       a tree of the host (virtiofs): upon what it runs       TREE
+//! till-foreign    a disk that others made: what is read of it            FOREIGN, READ
 //! till.ctl        a virtio port: one JSON object a line                  CONTROL, Word
 //! till.log        a virtio port: the output of a job, as it came         LOG
 //! ```
@@ -32,6 +33,11 @@ pub const JOB: &str = "/job.json";
 pub const TREE: &str = "till-tree";
 /// The virtio port of a job's output.
 pub const LOG: &str = "till.log";
+
+/// The serial number of a disk that others made.
+pub const FOREIGN: &str = "till-foreign";
+/// The word of the kernel's command line that says that the tree of that disk is to be written to [`LOG`], as a tar archive.
+pub const READ: &str = "till.read";
 
 /// What a machine runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +123,8 @@ pub enum Word {
         /// Processes could not be started: there were too many.
         pids: bool,
     },
+    /// The tree of a foreign disk was written, whole.
+    Read,
     /// The services of a machine answer.
     Ready,
     /// A service of a machine ended.
@@ -153,6 +161,7 @@ mod tests {
         for word in [
             Word::Begun { nonce: nonce.clone() },
             Word::Ended { nonce, code: 3, oom: false, pids: true },
+            Word::Read,
             Word::Ready,
             Word::Exited { service: "web".to_owned(), done: false, code: 3 },
             Word::Failed { why: "a\nb".to_owned() },

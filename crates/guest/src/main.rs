@@ -7,6 +7,7 @@
 //! initrd.rs    the first process of the initramfs: modules, then the root file system
 //! modules.rs   kernel modules
 //! errand.rs    one command of a preparation, upon a tree of the host
+//! foreign.rs   the tree of a disk that others made
 //! disks.rs     block devices, by what they are
 //! grow.rs      the root file system takes all of its disk
 //! machine.rs   the first process of a disk whose image has no systemd: services, power button
@@ -20,6 +21,7 @@
 
 mod disks;
 mod errand;
+mod foreign;
 mod grow;
 mod initrd;
 mod machine;

@@ -159,8 +159,8 @@ fn bytes(text: &str) -> Result<Bytes, String> {
 
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// oci:DIR[:REFERENCE], oci-archive:FILE[:REFERENCE], docker-archive:FILE[:NAME:TAG] or
-    /// [docker://]HOST/REPOSITORY[:TAG][@DIGEST]
+    /// oci:DIR[:REFERENCE], oci-archive:FILE[:REFERENCE], docker-archive:FILE[:NAME:TAG],
+    /// [docker://]HOST/REPOSITORY[:TAG][@DIGEST], or disk:FILE.qcow2 or disk:FILE.raw for a disk of Linux
     pub(crate) source: String,
     #[command(flatten)]
     pub(crate) about: AboutBase,

@@ -28,6 +28,17 @@ pub struct DiskOrder {
     pub epoch: u32,
 }
 
+/// A disk that others made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignDisk {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its format, as QEMU calls it, and as the user says.
+    pub format: &'static str,
+    /// The most bytes that its tree may take as an archive.
+    pub limit: u64,
+}
+
 /// A disk that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MadeDisk {
@@ -48,6 +59,10 @@ pub trait DiskMaker: Send + Sync {
     /// Writes a disk to `into`, which is not there yet, as the bytes that a machine sees, with holes. `work` is an empty
     /// directory.
     async fn make(&self, order: &DiskOrder, work: &Path, into: &Path) -> Result<MadeDisk, Failure>;
+
+    /// Writes the tree of the root file system of a disk that others made to `into`, as a tar archive of at most so many bytes.
+    /// Nothing on it is executed, and it is not written to. `kernel` is the package of a kernel that reads it.
+    async fn read(&self, disk: &ForeignDisk, kernel: &Path, work: &Path, into: &Path) -> Result<(), Failure>;
 
     /// Writes such a disk as a compressed qcow2 that needs no other file.
     async fn compress(&self, disk: &Path, into: &Path) -> Result<(), Failure>;

@@ -7,7 +7,7 @@ mod registry;
 mod runner;
 mod source;
 
-pub use disk::{DiskMaker, DiskOrder, MadeDisk};
+pub use disk::{DiskMaker, DiskOrder, ForeignDisk, MadeDisk};
 pub use instance::{
     Answers, Bootstrapper, Capture, Environment, Evidence, Exit, Instance, Layer, Lent, Loan, LogSink, MAX_TEXT, Mount,
     Obstacle, Opening, Program, Unstartable,

@@ -8,12 +8,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use till_core::Failure;
-use till_image::{Initramfs, initramfs};
-
+use super::Machines;
 use super::boot::Boot;
 use super::machine::{Draft, Event, Shape};
-use super::{Machines, io};
+use till_core::Failure;
 
 /// A kernel is up in a second where it works.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -81,9 +79,7 @@ impl Machines {
         adopt: &(dyn Fn(u32) -> Result<(), Failure> + Sync),
     ) -> Result<bool, Failure> {
         let initrd = folder.join("probe");
-        let mut bytes = std::fs::read(&boot.modules).map_err(io("read", &boot.modules))?;
-        bytes.extend(initramfs(&Initramfs { init: Some(self.guest.to_vec()), files: Vec::new() }));
-        std::fs::write(&initrd, bytes).map_err(io("write", &initrd))?;
+        self.write_initrd(boot, Vec::new(), &initrd)?;
         let mut draft = Draft::new(&Shape { accel: Accel::Kvm, mebibytes: MEBIBYTES, processors: 1 })?;
         draft.file("-kernel", &boot.vmlinuz).file("-initrd", &initrd);
         draft.args(["-append", super::errand::COMMAND_LINE]);

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use till_core::Failure;
 use till_image::{Initramfs, initramfs};
 
-use super::io;
 use super::kernel::{self, Kernel};
+use super::{Machines, io};
 use crate::scratch::Scratch;
 
 /// What a step needs: the ports, the tree, the network.
@@ -45,7 +45,7 @@ pub(super) async fn of_package(package: &Path, kept: &Path) -> Result<Boot, Fail
     let made = scratch.join("made");
     super::blocking("cannot keep the kernel", move || {
         std::fs::create_dir(&made).map_err(io("make", &made))?;
-        write(&kernel, &Boot::at(&made))?;
+        write(&kernel, &Boot::at(&made), &WANTED)?;
         match std::fs::rename(&made, &folder) {
             // Somebody else was quicker.
             Err(_) if folder.exists() => {}
@@ -57,18 +57,41 @@ pub(super) async fn of_package(package: &Path, kept: &Path) -> Result<Boot, Fail
     .await
 }
 
-/// Of the kernel that a tree has, into `folder`.
-pub(super) async fn of_tree(tree: &Path, folder: &Path) -> Result<Boot, Failure> {
-    let (tree, boot) = (tree.to_owned(), Boot::at(folder));
+/// Of a package, with other modules, into `folder`.
+pub(super) async fn with_modules(package: &Path, wanted: &'static [&str], folder: &Path) -> Result<Boot, Failure> {
+    let work = folder.join("unpacked");
+    std::fs::create_dir(&work).map_err(io("make", &work))?;
+    let kernel = kernel::of_package(package, &work).await?;
+    let boot = Boot::at(folder);
     super::blocking("cannot read the kernel", move || {
-        write(&kernel::of_tree(&tree)?, &boot)?;
+        write(&kernel, &boot, wanted)?;
         Ok(boot)
     })
     .await
 }
 
-fn write(kernel: &Kernel, boot: &Boot) -> Result<(), Failure> {
-    let (vmlinuz, files) = (kernel.image()?, kernel.modules(&WANTED)?);
+/// Of the kernel that a tree has, into `folder`.
+pub(super) async fn of_tree(tree: &Path, folder: &Path) -> Result<Boot, Failure> {
+    let (tree, boot) = (tree.to_owned(), Boot::at(folder));
+    super::blocking("cannot read the kernel", move || {
+        write(&kernel::of_tree(&tree)?, &boot, &WANTED)?;
+        Ok(boot)
+    })
+    .await
+}
+
+impl Machines {
+    /// Writes what a kernel is started with: its modules, our program, and these files. One archive after the other, as kernels
+    /// take them.
+    pub(super) fn write_initrd(&self, boot: &Boot, files: Vec<(String, Vec<u8>)>, into: &Path) -> Result<(), Failure> {
+        let mut bytes = std::fs::read(&boot.modules).map_err(io("read", &boot.modules))?;
+        bytes.extend(initramfs(&Initramfs { init: Some(self.guest.to_vec()), files }));
+        Ok(std::fs::write(into, bytes).map_err(io("write", into))?)
+    }
+}
+
+fn write(kernel: &Kernel, boot: &Boot, wanted: &[&str]) -> Result<(), Failure> {
+    let (vmlinuz, files) = (kernel.image()?, kernel.modules(wanted)?);
     std::fs::write(&boot.vmlinuz, vmlinuz).map_err(io("write", &boot.vmlinuz))?;
     let bytes = initramfs(&Initramfs { init: None, files });
     Ok(std::fs::write(&boot.modules, bytes).map_err(io("write", &boot.modules))?)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use till_core::plan::Bytes;
-use till_core::port::{DiskMaker, DiskOrder, MadeDisk};
+use till_core::port::{DiskMaker, DiskOrder, ForeignDisk, MadeDisk};
 use till_core::{Digest, Failure};
 use till_image::{DiskIds, ROOT_OFFSET, Unpacking, root_bytes, settle, unpack, write_table};
 use uuid::Uuid;
@@ -60,6 +60,10 @@ impl DiskMaker for Machines {
         grub::uefi(work, &ids.root.to_string(), into, ids.esp, epoch).await?;
         disk.sync_all().map_err(io("sync", into))?;
         Ok(MadeDisk { kernel: release, size: Bytes(size), systemd: facts.systemd })
+    }
+
+    async fn read(&self, disk: &ForeignDisk, kernel: &Path, work: &Path, into: &Path) -> Result<(), Failure> {
+        super::foreign::read(self, disk, kernel, work, into).await
     }
 
     async fn compress(&self, disk: &Path, into: &Path) -> Result<(), Failure> {

@@ -10,9 +10,8 @@ use till_core::plan::Network;
 use till_core::port::{Evidence, Exit, LogSink};
 use till_core::{Failure, Fault};
 use till_guest::{Command, JOB, Job, TREE, Word};
-use till_image::{Initramfs, initramfs};
 
-use super::boot::{self, Boot};
+use super::boot;
 use super::machine::{Draft, Event, Shape, Tail, Vm};
 use super::{Machines, io, share, wire};
 use crate::hypervisor::{Errand, Hypervisor, Life, Told};
@@ -50,7 +49,9 @@ impl Hypervisor for Machines {
             Network::None => None,
         };
         let initrd = errand.folder.join("initrd");
-        self.write_initrd(&boot, &job(errand, &nonce, wire.is_some()), &initrd)?;
+        let text = serde_json::to_vec(&job(errand, &nonce, wire.is_some()));
+        let text = text.map_err(|error| Failure::house("cannot write the job", error))?;
+        self.write_initrd(&boot, vec![(JOB.to_owned(), text)], &initrd)?;
         let shape = Shape {
             accel,
             mebibytes: (errand.limits.memory.0 + KERNEL_BYTES).div_ceil(1 << 20),
@@ -90,16 +91,6 @@ impl Hypervisor for Machines {
             count += 1;
         }
         Ok(count)
-    }
-}
-
-impl Machines {
-    fn write_initrd(&self, boot: &Boot, job: &Job, into: &Path) -> Result<(), Failure> {
-        let mut bytes = std::fs::read(&boot.modules).map_err(io("read", &boot.modules))?;
-        let text = serde_json::to_vec(job).map_err(|error| Failure::house("cannot write the job", error))?;
-        // One archive after the other, as kernels take them.
-        bytes.extend(initramfs(&Initramfs { init: Some(self.guest.to_vec()), files: vec![(JOB.to_owned(), text)] }));
-        Ok(std::fs::write(into, bytes).map_err(io("write", into))?)
     }
 }
 

@@ -11,6 +11,7 @@
 //! boot.rs      what that starts from
 //! share.rs     the tree that it sees: virtiofsd
 //! wire.rs      its way out: passt
+//! foreign.rs   DiskMaker: the tree of a disk that others made
 //! machine.rs   QEMU, and what its guest says
 //! accel.rs     by the processor, or translated
 //! ```
@@ -21,6 +22,7 @@ mod accel;
 mod boot;
 mod disk;
 mod errand;
+mod foreign;
 mod furnish;
 mod grub;
 mod kernel;
@@ -67,6 +69,10 @@ enum MachineError {
     Name(String),
     #[error("the network of a machine cannot be set up: {0}")]
     Network(String),
+    #[error("cannot read the tree of `{disk}`: {said}")]
+    Unread { disk: String, said: String },
+    #[error("its tree takes more than {limit}")]
+    Large { limit: till_core::plan::Bytes },
     #[error("a disk of {size} is too small: what is on it takes {needed}")]
     Small { size: till_core::plan::Bytes, needed: till_core::plan::Bytes },
 }
@@ -75,7 +81,9 @@ impl Blame for MachineError {
     fn fault(&self) -> Fault {
         match self {
             Self::Io { .. } | Self::NoShare | Self::Name(_) | Self::Network(_) => Fault::House,
-            Self::NoKernel | Self::NotAKernel(_) | Self::Small { .. } => Fault::Caller,
+            Self::NoKernel | Self::NotAKernel(_) | Self::Unread { .. } | Self::Large { .. } | Self::Small { .. } => {
+                Fault::Caller
+            }
             Self::Kernels(..) => Fault::Base,
             Self::Off => Fault::Source,
         }
@@ -87,6 +95,10 @@ impl Blame for MachineError {
                 "free disk space; `till gc` removes what nothing uses"
             }
             Self::Io { .. } | Self::Name(_) | Self::Off => return None,
+            Self::Unread { .. } => {
+                "a disk of Linux has a partition with an ext4, xfs or btrfs file system that is its root"
+            }
+            Self::Large { .. } => "take out of it what is no part of a base",
             Self::NoShare | Self::Network(_) => "`till doctor` checks what this machine offers",
             Self::NoKernel => "name a package that has one, e.g. --kernel linux-image-cloud-amd64",
             Self::Kernels(..) => "a base for machines has exactly one kernel: name its package with the version",

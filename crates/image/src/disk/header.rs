@@ -85,8 +85,13 @@ const BITMAPS: u32 = 0x2385_2875;
 
 /// Whether a file can be taken as a disk image of that format. Answers the size of the disk.
 pub fn check(path: &Path, name: &str, format: DiskFormat) -> Result<Result<u64, BadDisk>, ImageError> {
-    let meta = std::fs::symlink_metadata(path).map_err(failed("find", path))?;
     let bad = |why: String, hint| BadDisk { name: name.to_owned(), format, why, hint };
+    let meta = match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(Err(bad("there is no such file".to_owned(), "name a file")));
+        }
+        meta => meta.map_err(failed("find", path))?,
+    };
     if !meta.is_file() {
         return Ok(Err(bad("it is no file".to_owned(), "name a file")));
     }

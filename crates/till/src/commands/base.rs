@@ -5,7 +5,7 @@ use till_core::contract::{Contract as _, ContractSpec};
 use till_core::model::base_lock::{self, PackageChange};
 use till_core::model::{BaseLock, BaseRef, BaseVersion, ExternalFile, ImageName};
 use till_core::{Failure, Fault};
-use till_engine::{BaseAbout, BaseEntry, BaseImported, Engine, ImportWish, LockUse, Naming, Remake};
+use till_engine::{BaseAbout, BaseEntry, BaseImported, DiskImportWish, Engine, ImportWish, LockUse, Naming, Remake};
 use till_image::{Destination, ImportLimits, ImportSource, Policy};
 
 use super::artifact::{exported_to, form};
@@ -146,7 +146,10 @@ fn is_local(source: &str) -> bool {
 
 async fn import(engine: &Engine, wish: &Import, screen: &Screen) -> Result<(), Failure> {
     let (naming, limits) = naming(&wish.source, &wish.about)?;
-    let BaseImported { base, notices } = if is_local(&wish.source) {
+    let BaseImported { base, notices } = if wish.source.starts_with("disk:") {
+        let (file, format) = disk::place(&wish.source)?;
+        engine.import_disk(&DiskImportWish { file, format, naming, limits }, screen).await?
+    } else if is_local(&wish.source) {
         let source = ImportSource::parse(&wish.source)?;
         engine.import_base(&ImportWish { source, naming, limits }, screen).await?
     } else {

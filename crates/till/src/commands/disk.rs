@@ -13,25 +13,29 @@ use crate::screen::Screen;
 /// The disk that is wished for; none when it is something else.
 pub(super) fn wished(target: &str, options: &DiskOptions) -> Result<Option<DiskWish>, Failure> {
     let caller = |what: String, hint: &str| Failure::new(Fault::Caller, what).hint(hint);
-    let Some(file) = target.strip_prefix("disk:") else {
+    if !target.starts_with("disk:") {
         return match (&options.kernel, options.size) {
             (None, None) => Ok(None),
             _ => Err(caller(format!("`{target}` has no kernel and no size"), "they are for disk:FILE.qcow2")),
         };
-    };
-    let file = PathBuf::from(file);
-    // The format is what the name says, and never guessed from what is there.
+    }
+    let (file, format) = place(target)?;
+    Ok(Some(DiskWish { file, format, kernel: options.kernel.clone(), size: options.size }))
+}
+
+/// The file of `disk:FILE`, and its format: what the name says, and never guessed from what is there.
+pub(super) fn place(target: &str) -> Result<(PathBuf, DiskFormat), Failure> {
+    let file = PathBuf::from(target.strip_prefix("disk:").unwrap_or(target));
     let format = match file.extension().and_then(|extension| extension.to_str()) {
         Some("qcow2") => DiskFormat::Qcow2,
         Some("raw" | "img") => DiskFormat::Raw,
         _ => {
-            return Err(caller(
-                format!("`{target}` does not say which format it has"),
-                "disk:FILE.qcow2 is for QEMU and OpenStack, disk:FILE.raw the plain bytes",
-            ));
+            let what = format!("`{target}` does not say which format it has");
+            return Err(Failure::new(Fault::Caller, what)
+                .hint("disk:FILE.qcow2 is for QEMU and OpenStack, disk:FILE.raw the plain bytes"));
         }
     };
-    Ok(Some(DiskWish { file, format, kernel: options.kernel.clone(), size: options.size }))
+    Ok((file, format))
 }
 
 /// What was written.

@@ -196,3 +196,59 @@ fn vm_an_image_with_systemd_starts_its_processes_as_units() {
     assert!(answer.contains("app\nsystemd\n") && answer.contains("till-web.service"), "{answer}");
     machine.power_off();
 }
+
+#[test]
+fn vm_a_disk_of_linux_becomes_a_base_with_its_own_kernel() {
+    base("debian");
+    let folder = tempfile::tempdir().unwrap();
+    let file = disk(&folder, "cloud.qcow2");
+    let target = format!("disk:{}", file.display());
+    let exported = till(&["base", "export", "debian", &target, "--json", "--quiet"]).ok().json();
+    let before = till_core::Digest::of(&std::fs::read(&file).unwrap());
+    let contract = "[contract]\nkind = \"command\"\nuser = \"app\"\n[contract.source]\nas = \"dir\"\nat = \"/app\"\n\
+                    [[contract.process]]\nname = \"web\"\nrun = [\"perl\", \"server.pl\"]\n\
+                    [[contract.port]]\nname = \"http\"\nnumber = 8080\nprotocol = \"http\"\n";
+    write(folder.path(), &[("contract.toml", contract)]);
+    let contract = folder.path().join("contract.toml");
+    let words = ["base", "import", &target, "--contract", contract.to_str().unwrap(), "--json", "--quiet"];
+    let imported = till(&words).ok().json();
+    assert_eq!((&imported["name"], &imported["external"]), (&"cloud".into(), &true.into()), "{imported}");
+    assert_eq!(till_core::Digest::of(&std::fs::read(&file).unwrap()), before, "it was only read");
+    let differ = till(&["diff", "debian", "cloud"]).ok().out;
+    let removed: Vec<_> = differ.lines().filter(|line| line.trim().starts_with("- ")).collect();
+    assert!(removed.is_empty() && differ.contains("boot/vmlinuz-"), "{differ}");
+    let app = source(&[("answer.sh", "uname -r; id -un\n"), ("server.pl", SERVER)]);
+    let built = built(app.path(), &["--base", "cloud", "--name", "disk-cloud", "--to", "disk"]);
+    assert_eq!(built["machine"]["kernel"], Value::Null, "{built}");
+    let answer = Served::new(&["disk-cloud"]).get("/");
+    assert!(answer.ends_with(&format!("{}\napp\n", exported["kernel"]["release"].as_str().unwrap())), "{answer}");
+}
+
+#[test]
+fn what_only_looks_like_a_disk_is_not_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let create = |name: &str, options: &[&str]| {
+        let mut command = Command::new("qemu-img");
+        command.args(["create", "-q"]).args(options).arg(disk(&folder, name)).arg("1M").current_dir(folder.path());
+        assert!(command.status().unwrap().success());
+    };
+    create("plain.qcow2", &["-f", "qcow2"]);
+    create("backed.qcow2", &["-f", "qcow2", "-u", "-b", "/etc/shadow", "-F", "raw"]);
+    create("apart.qcow2", &["-f", "qcow2", "-o", "data_file=apart.data,data_file_raw=on"]);
+    std::fs::copy(disk(&folder, "plain.qcow2"), disk(&folder, "inside.raw")).unwrap();
+    write(folder.path(), &[("descriptor.raw", "# Disk DescriptorFile\nversion=1\n"), ("text.qcow2", "no disk")]);
+    let caller = till_core::Fault::Caller.exit_code().into();
+    for (name, said) in [
+        ("backed.qcow2", "it has a backing file"),
+        ("apart.qcow2", "it keeps its data in another file"),
+        ("inside.raw", "qcow2"),
+        ("descriptor.raw", "VMDK"),
+        ("text.qcow2", "it is no qcow2"),
+        ("none.qcow2", "there is no such file"),
+        ("plain.vmdk", "which format"),
+    ] {
+        let target = format!("disk:{}", disk(&folder, name).display());
+        till(&["base", "import", &target, "--name", "never"]).failed(caller, &[said]);
+    }
+    till(&["base", "show", "never"]).failed(caller, &["no base `never`"]);
+}
