@@ -17,6 +17,7 @@ mod cgroup;
 mod egress;
 mod errand;
 mod gathering;
+mod health;
 mod instance;
 mod loans;
 mod machine;

@@ -3,6 +3,7 @@
 mod answer;
 mod build;
 mod chroot;
+mod machines;
 mod many;
 mod pip;
 mod serve;
@@ -29,6 +30,9 @@ pub(super) fn measure(stage: &Stage, name: &'static str) -> Result<Vec<Figures>>
         "W6" => serve::serve(stage)?,
         "W8" => many::many(stage)?,
         "W7" => build::again(stage)?,
+        "M1" => machines::step(stage)?,
+        "M2" => machines::export(stage)?,
+        "M3" => machines::base(stage)?,
         _ => bail!("there is no case {name}"),
     };
     turns::measure(case, name, stage.runs, written)
