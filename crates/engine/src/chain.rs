@@ -108,6 +108,7 @@ mod tests {
             buildpacks: Vec::new(),
             environment: None,
             disk: false,
+            looks: false,
             kernel: None,
             reach: crate::world::Reach::World,
             secrets: std::collections::BTreeMap::new(),

@@ -51,6 +51,8 @@ pub struct Wish {
     pub disk: bool,
     /// The kernel's package, `NAME` or `NAME=VERSION`, of such an environment or disk.
     pub kernel: Option<String>,
+    /// A shell in the instance of a step that failed.
+    pub looks: bool,
     /// What the source may name.
     pub reach: Reach,
     /// What steps may ask for by name; in no layer, no plan and no log of ours.
@@ -322,6 +324,7 @@ impl Engine {
             fault: Fault::Source,
             afresh: wish.afresh,
             keeps_layers: true,
+            looks: wish.looks,
             observer,
             staging: staging.path(),
             logs: logs.clone(),

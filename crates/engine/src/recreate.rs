@@ -281,6 +281,7 @@ impl Engine {
             afresh,
             // What a lock comes to is known to be right only in the end.
             keeps_layers: !draft.is_locked(),
+            looks: false,
             observer,
             staging: staging.path(),
             logs: self.folder(&format!("logs/{}", staging.id))?,

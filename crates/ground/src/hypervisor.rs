@@ -26,6 +26,8 @@ pub struct Errand<'a> {
     pub kernel: Option<&'a Path>,
     /// May others write to what it sees, while it runs?
     pub is_shared: bool,
+    /// Is our own terminal its terminal?
+    pub terminal: bool,
     /// An address of the machine's network that leads to this machine's name server, where that is on the loopback.
     pub forwarder: Option<&'a str>,
     /// An empty directory, whose path is short enough for sockets.

@@ -7,13 +7,15 @@ use std::io::{Read as _, Write as _};
 use std::process::Stdio;
 
 use rustix::mount::{MountFlags, mount};
-use rustix::process::{Resource, Rlimit, Signal, WaitOptions};
+use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions};
 use till_guest::{JOB, Job, LOG, TREE, Word};
 
 use crate::{Result, failed, initrd, machine, network, port, service, system};
 
 /// Where its processes are counted.
 const GROUP: &str = "/sys/fs/cgroup/job";
+/// What the host reads and writes, when somebody looks.
+const CONSOLE: &str = "/dev/ttyS0";
 /// As many files as a container's process may have open.
 const FILES: u64 = 65_536;
 
@@ -58,7 +60,8 @@ fn limit(job: &Job) -> Result<()> {
 fn carry_out(job: &Job) -> Result<Word> {
     let (reader, writer) = std::io::pipe().map_err(failed("make", "a pipe"))?;
     let pump = std::thread::spawn(move || pump(reader));
-    let code = match started(job, writer) {
+    let start = if job.terminal { at_the_console } else { started };
+    let code = match start(job, writer) {
         Ok(pid) => {
             let status = loop {
                 match rustix::process::waitpid(Some(pid), WaitOptions::empty()) {
@@ -84,7 +87,7 @@ fn carry_out(job: &Job) -> Result<Word> {
 }
 
 /// Starts it. The error has the exit code by which shells say the same.
-fn started(job: &Job, output: std::io::PipeWriter) -> Result<rustix::process::Pid, (String, u8)> {
+fn started(job: &Job, output: std::io::PipeWriter) -> Result<Pid, (String, u8)> {
     let broken = |why: String| (format!("till: {why}"), 126);
     let mut process = service::prepared(&job.command).map_err(broken)?;
     let group = format!("{GROUP}/cgroup.procs");
@@ -97,8 +100,21 @@ fn started(job: &Job, output: std::io::PipeWriter) -> Result<rustix::process::Pi
         let said = format!("cannot start `{}`: {error}", job.command.argv.first().map_or("", String::as_str));
         (said, if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
     })?;
-    rustix::process::Pid::from_raw(child.id().cast_signed())
-        .ok_or_else(|| broken("the command has no number".to_owned()))
+    Pid::from_raw(child.id().cast_signed()).ok_or_else(|| broken("the command has no number".to_owned()))
+}
+
+/// Starts it with the console as its terminal. What keeps it from that goes to the log as ever.
+fn at_the_console(job: &Job, _: std::io::PipeWriter) -> Result<Pid, (String, u8)> {
+    let broken = |why: String| (format!("till: {why}"), 126);
+    let console =
+        File::options().read(true).write(true).open(CONSOLE).map_err(failed("open", CONSOLE)).map_err(broken)?;
+    service::give(&console, &job.command).map_err(broken)?;
+    let mut process = service::prepared(&job.command).map_err(broken)?;
+    let end = || console.try_clone().map(Stdio::from).map_err(failed("copy", CONSOLE)).map_err(broken);
+    process.stdin(end()?).stdout(end()?).stderr(end()?);
+    service::lead(&mut process);
+    let child = process.spawn().map_err(|error| broken(format!("cannot start a shell: {error}")))?;
+    Pid::from_raw(child.id().cast_signed()).ok_or_else(|| broken("the shell has no number".to_owned()))
 }
 
 /// Output goes through a pipe: a port can be opened once only, and commands open `/dev/stdout`.

@@ -97,6 +97,8 @@ pub struct Job {
     pub command: Command,
     /// Does it have a network?
     pub network: bool,
+    /// Is the console its terminal? Then nothing of it is written to [`LOG`].
+    pub terminal: bool,
     /// Bytes of memory for all its processes.
     pub memory: u64,
     /// Processes and threads at once.

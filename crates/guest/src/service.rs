@@ -97,6 +97,20 @@ pub(crate) fn join(process: &mut std::process::Command, group: std::fs::File) {
     }
 }
 
+/// Lets it lead a session of its own, whose terminal is its standard input.
+pub(crate) fn lead(process: &mut std::process::Command) {
+    let lead = || {
+        rustix::process::setsid()?;
+        rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
+        Ok(())
+    };
+    // SAFETY: two system calls between fork and exec.
+    #[expect(unsafe_code, reason = "what runs between fork and exec is unsafe by its nature")]
+    unsafe {
+        process.pre_exec(lead);
+    }
+}
+
 /// Becomes the command of a process type of this machine: for a system that keeps it running itself.
 pub(crate) fn become_process(name: &str) -> Result<()> {
     let machine = crate::ready::machine()?;

@@ -238,6 +238,9 @@ pub(crate) struct Build {
     /// With --in qemu: carry it out in containers, in a fraction of the time, and boot only what comes of it
     #[arg(long)]
     pub(crate) no_boot: bool,
+    /// With --in qemu: a shell in the machine of a step that fails, before it is gone
+    #[arg(long)]
+    pub(crate) keep_failed: bool,
     /// The kernel of its machines, by its Debian package (default: the image's own, or the one it had before, or the newest
     /// linux-image-cloud-amd64)
     #[arg(long, value_name = "PACKAGE[=VERSION]")]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::digest::{BlobDigest, DiffId};
-use crate::fault::Failure;
+use crate::fault::{Failure, Fault};
 use crate::id::InstanceId;
 use crate::packages::Package;
 use crate::plan::{Bootstrap, Injection, Limits, Step, TreeFiles};
@@ -136,6 +136,13 @@ pub trait Instance: Send {
 
     /// The same without loans, and then forgets whatever the command wrote.
     async fn trial(&mut self, step: &Step, log: &mut dyn LogSink) -> Result<Exit, Failure>;
+
+    /// After a step that failed: gives the terminal of this process to a shell, run as that step was, until it ends. What it
+    /// writes is of no use to anybody, for there is no snapshot after it.
+    async fn shell(&mut self, step: &Step, _loans: &[Loan]) -> Result<(), Failure> {
+        let what = format!("nobody can look into the instance of step `{}`", step.name);
+        Err(Failure::new(Fault::Caller, what).hint("machines have a shell: --in qemu"))
+    }
 
     /// The paths that each of these patterns finds; `*` may stand in any part.
     async fn find(&mut self, patterns: &[String]) -> Result<crate::contract::Collected, Failure>;

@@ -119,6 +119,7 @@ fn wish() -> Result<Wish, Failure> {
         secrets: BTreeMap::new(),
         environment: None,
         disk: false,
+        looks: false,
         kernel: None,
         afresh: false,
         clear_cache: false,

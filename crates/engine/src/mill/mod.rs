@@ -59,6 +59,8 @@ pub(crate) struct Milling<'a> {
     pub(crate) afresh: bool,
     /// May its layers be taken by others later?
     pub(crate) keeps_layers: bool,
+    /// Who builds sits at a terminal, and wants to look into the instance of a step that failed.
+    pub(crate) looks: bool,
     pub(crate) observer: &'a dyn Observer,
     /// For archives; goes with the milling.
     pub(crate) staging: PathBuf,

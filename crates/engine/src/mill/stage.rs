@@ -267,6 +267,9 @@ impl Mill<'_> {
             }
             Ok(exit) => {
                 self.event(Event::Failed(&step.name));
+                if self.milling.looks {
+                    self.look(instance, step, kind).await?;
+                }
                 let unstarted = match exit.evidence {
                     Evidence::Code(126 | 127) => self.unstarted(instance, step).await,
                     _ => None,
@@ -281,6 +284,16 @@ impl Mill<'_> {
                 Err(failure)
             }
         }
+    }
+
+    /// Lets who builds look into the instance in which a step failed.
+    async fn look(&self, instance: &mut dyn Instance, step: &Step, kind: Kind<'_>) -> Result<(), Failure> {
+        self.event(Event::Notice(&format!("a shell where `{}` failed; `exit` ends it, and the build", step.name)));
+        let loans = match kind {
+            Kind::Step(loans) => loans,
+            Kind::Trial => &[],
+        };
+        instance.shell(step, loans).await
     }
 
     fn failed(&self, step: &Step, exit: &Exit, kind: Kind<'_>, journal: &Journal<'_>) -> Failure {

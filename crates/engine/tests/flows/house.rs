@@ -150,6 +150,7 @@ pub(crate) fn wish_for(app: &str, source: MemorySource) -> Wish {
         secrets: BTreeMap::new(),
         environment: None,
         disk: false,
+        looks: false,
         kernel: None,
         afresh: false,
         clear_cache: false,

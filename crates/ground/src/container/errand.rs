@@ -28,6 +28,8 @@ pub(super) struct Means<'a> {
     pub(super) kernel: Option<&'a Path>,
     /// May others write to what the step sees?
     pub(super) is_shared: bool,
+    /// Is our own terminal its terminal?
+    pub(super) terminal: bool,
 }
 
 /// Limits of processes of this machine that work for a guest; with them they are found, and killed.
@@ -100,6 +102,7 @@ pub(super) async fn run(
         limits: seat.limits,
         kernel: means.kernel,
         is_shared: means.is_shared,
+        terminal: means.terminal,
         forwarder: egress::forwarder(),
         folder: &sockets.0,
         adopt: &|pid| group.put(pid),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use till_core::Failure;
 use till_core::contract::Collected;
+use till_core::model::launch::Span;
 use till_core::plan::{Injection, Landing, Network, Place, Step};
 use till_core::port::{
     Capture, Exit, Instance, Layer, Lent, Loan, LogSink, MAX_TEXT, Mount, Opening, Program, Unstartable,
@@ -148,6 +149,7 @@ impl Container {
         root: &Path,
         step: &Step,
         loans: &[Loan],
+        terminal: bool,
         log: &mut dyn LogSink,
     ) -> Result<Exit, Failure> {
         let (binds, env) = self.furnish(root, step)?;
@@ -168,6 +170,7 @@ impl Container {
             let means = Means {
                 hypervisor: &**hypervisor,
                 kernel: self.opening.kernel.as_deref(),
+                terminal,
                 is_shared: !self.opening.mounts.is_empty() || loans.iter().any(lends),
             };
             errand::run(&seat, means, step, env, &mut self.stubs, &mut too_much, log).await?
@@ -186,7 +189,7 @@ impl Container {
         trees::new_root(&upper, self.house.config.ids())?;
         let lower: Vec<_> = std::iter::once(self.folder.upper()).chain(self.lower.clone()).collect();
         let trial = self.folder.mount_at(&name, &lower, &upper, "trial-work")?;
-        let result = self.run_at(&trial.root(), step, &[], log).await;
+        let result = self.run_at(&trial.root(), step, &[], false, log).await;
         drop(trial);
         std::fs::remove_dir_all(&upper).map_err(io("remove", &upper))?;
         result
@@ -228,7 +231,7 @@ impl Instance for Container {
 
     async fn run(&mut self, step: &Step, loans: &[Loan], log: &mut dyn LogSink) -> Result<Exit, Failure> {
         let root = self.root()?;
-        self.run_at(&root, step, loans, log).await
+        self.run_at(&root, step, loans, false, log).await
     }
 
     async fn trial(&mut self, step: &Step, log: &mut dyn LogSink) -> Result<Exit, Failure> {
@@ -236,6 +239,19 @@ impl Instance for Container {
         let result = self.run_apart(step, log).await;
         self.overlay = Some(self.folder.mount(self.opening.id.as_str(), &self.lower)?);
         result
+    }
+
+    async fn shell(&mut self, step: &Step, loans: &[Loan]) -> Result<(), Failure> {
+        if self.hypervisor.is_none() {
+            let what = format!("the container of step `{}` has no shell", step.name);
+            return Err(Failure::new(till_core::Fault::Caller, what).hint("machines have one: --in qemu"));
+        }
+        // Whoever looks may take the time that he needs.
+        self.opening.limits.time = Span(u64::from(u32::MAX));
+        let argv = vec!["/bin/sh".to_owned(), "-i".to_owned()];
+        let step = Step { argv, ..step.clone() };
+        let root = self.root()?;
+        self.run_at(&root, &step, loans, true, &mut Unheard).await.map(drop)
     }
 
     async fn find(&mut self, patterns: &[String]) -> Result<Collected, Failure> {
@@ -292,6 +308,13 @@ impl Instance for Container {
         })
         .await
     }
+}
+
+/// What a shell says goes to its terminal; what keeps it from starting is in its exit code.
+struct Unheard;
+
+impl LogSink for Unheard {
+    fn write(&mut self, _: &[u8]) {}
 }
 
 impl Drop for Container {

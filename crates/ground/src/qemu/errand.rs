@@ -63,6 +63,9 @@ impl Hypervisor for Machines {
         if let Some(wire) = wire {
             draft.card(wire);
         }
+        if errand.terminal {
+            draft.terminal();
+        }
         let said = errand.folder.join("qemu.log");
         let vm = draft.start(errand.adopt, &said)?;
         let time = Duration::from_secs(errand.limits.time.0);
@@ -106,6 +109,7 @@ fn job(errand: &Errand<'_>, nonce: &str, network: bool) -> Job {
             may_end: true,
         },
         network,
+        terminal: errand.terminal,
         memory: errand.limits.memory.0,
         pids: errand.limits.pids,
     }

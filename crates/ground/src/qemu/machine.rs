@@ -14,8 +14,8 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, ChildStdout, Command};
 
 use super::accel::Accel;
+use super::io;
 use super::wire::Wire;
-use super::{MachineError, io};
 use crate::process;
 
 const PROGRAM: &str = "qemu-system-x86_64";
@@ -36,12 +36,14 @@ pub(super) struct Draft {
     control: UnixStream,
     log: UnixStream,
     wire: Option<Child>,
+    terminal: bool,
 }
 
 /// A machine that was started; it ends with its handle.
 pub(super) struct Vm {
     child: Child,
-    console: Stream<ChildStdout>,
+    /// None where it is our own terminal.
+    console: Option<Stream<ChildStdout>>,
     control: Stream<UnixStream>,
     log: Stream<UnixStream>,
     words: Vec<u8>,
@@ -71,6 +73,14 @@ impl<R: tokio::io::AsyncRead + Unpin> Stream<R> {
     }
 }
 
+/// What a console says, where somebody else does not hear it.
+async fn heard<R: tokio::io::AsyncRead + Unpin>(console: &mut Option<Stream<R>>) -> Vec<u8> {
+    match console {
+        Some(console) => console.read().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// What happened to a machine.
 #[derive(Debug)]
 pub(super) enum Event {
@@ -93,14 +103,22 @@ impl Draft {
         // Shared, so that a helper can read what the guest puts into it.
         command.arg("-object").arg(format!("memory-backend-memfd,id=memory,size={}M,share=on", shape.mebibytes));
         command.args(["-M", "q35,memory-backend=memory", "-m", &format!("{}M", shape.mebibytes)]);
-        command.args(["-smp", &shape.processors.to_string(), "-serial", "stdio"]);
+        // What somebody types is for the guest, the keys that end programs among it.
+        command.args(["-smp", &shape.processors.to_string(), "-chardev", "stdio,id=console,signal=off"]);
+        command.args(["-serial", "chardev:console"]);
         command.args(["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"]);
         let (control, log) = (port(&mut command, CONTROL, "control")?, port(&mut command, LOG, "log")?);
-        Ok(Self { command, control, log, wire: None })
+        Ok(Self { command, control, log, wire: None, terminal: false })
     }
 
     pub(super) fn args<'a>(&mut self, arguments: impl IntoIterator<Item = &'a str>) -> &mut Self {
         self.command.args(arguments);
+        self
+    }
+
+    /// Our own terminal is its console.
+    pub(super) fn terminal(&mut self) -> &mut Self {
+        self.terminal = true;
         self
     }
 
@@ -141,17 +159,22 @@ impl Draft {
         said: &Path,
     ) -> Result<Vm, Failure> {
         let errors = std::fs::File::create(said).map_err(io("write", said))?;
-        self.command.stdout(Stdio::piped()).stderr(errors);
+        if self.terminal {
+            self.command.stdin(Stdio::inherit()).stdout(Stdio::inherit());
+        } else {
+            self.command.stdout(Stdio::piped());
+        }
+        self.command.stderr(errors);
         process::dies_with_us(&mut self.command);
         let started = self.command.spawn();
         let mut child = started.map_err(|error| process::start_error(&self.command, error))?;
         for pid in [child.id(), self.wire.as_ref().and_then(Child::id)].into_iter().flatten() {
             adopt(pid)?;
         }
-        let console = child.stdout.take().ok_or(MachineError::Network("QEMU has no output".to_owned()))?;
+        let console = child.stdout.take();
         Ok(Vm {
             child,
-            console: Stream::new(console),
+            console: console.map(Stream::new),
             control: Stream::new(self.control),
             log: Stream::new(self.log),
             words: Vec::new(),
@@ -200,11 +223,11 @@ impl Vm {
                 bytes = self.log.read() => if !bytes.is_empty() {
                     return Event::Log(bytes);
                 },
-                bytes = self.console.read() => if !bytes.is_empty() {
+                bytes = heard(&mut self.console) => if !bytes.is_empty() {
                     return Event::Console(bytes);
                 },
                 // Its ends of the ports are closed when it is: they come first.
-                _ = self.child.wait(), if !(self.control.is_open || self.log.is_open || self.console.is_open) => {
+                _ = self.child.wait(), if !(self.control.is_open || self.log.is_open || self.console.as_ref().is_some_and(|console| console.is_open)) => {
                     return Event::Off;
                 }
             }

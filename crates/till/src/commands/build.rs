@@ -1,6 +1,7 @@
 //! `till plan` and `till build`.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,6 +17,18 @@ use crate::cli::{Build, EnvironmentName, Form, variables};
 use crate::screen::{Screen, clean};
 
 async fn wish(engine: &Engine, build: &Build) -> Result<Wish, Failure> {
+    if build.keep_failed {
+        let caller = |what: &str, hint: &str| Err(Failure::new(Fault::Caller, what).hint(hint));
+        if build.environment != EnvironmentName::Qemu || build.no_boot {
+            return caller("--keep-failed gives a shell in the machine of a step", "--in qemu --keep-failed");
+        }
+        if !std::io::stdin().is_terminal() {
+            return caller(
+                "--keep-failed needs a terminal to give to its shell",
+                "leave it out where nobody sits at one",
+            );
+        }
+    }
     let environment = match (build.environment, build.no_boot) {
         (EnvironmentName::Qemu, true) => EnvironmentName::Container,
         (EnvironmentName::Container, true) => {
@@ -38,6 +51,7 @@ async fn wish(engine: &Engine, build: &Build) -> Result<Wish, Failure> {
         environment: Some(environment.name().to_owned()),
         disk: build.to.contains(&Form::Disk) || build.no_boot,
         kernel: build.kernel.clone(),
+        looks: build.keep_failed,
         secrets: secrets(&build.secret)?,
         afresh: build.afresh,
         clear_cache: build.clear_cache,

@@ -28,6 +28,7 @@ pub(super) async fn explain(engine: &Engine, asked: &Explain, screen: &Screen) -
         secrets: BTreeMap::new(),
         environment: None,
         disk: false,
+        looks: false,
         kernel: None,
         afresh: false,
         clear_cache: false,

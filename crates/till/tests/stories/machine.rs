@@ -95,6 +95,8 @@ fn what_is_asked_of_containers_and_needs_a_machine_is_refused() {
         |more: &[&str]| till(&[&["build", path, "--base", "debian", "--name", "machine-refused"], more].concat());
     build(&["--kernel", "linux-image-cloud-amd64"]).failed(caller, &["has this machine's kernel", "--in qemu"]);
     build(&["--no-boot"]).failed(caller, &["--no-boot is for machines"]);
+    build(&["--keep-failed"]).failed(caller, &["--keep-failed gives a shell in the machine", "--in qemu"]);
+    build(&["--in", "qemu", "--keep-failed"]).failed(caller, &["needs a terminal"]);
     build(&[]).ok();
     let run = till(&["run", "machine-refused", "--kernel", "linux-image-cloud-amd64", "--detach"]);
     run.failed(caller, &["a container has this machine's kernel"]);
@@ -212,4 +214,38 @@ fn vm_source_to_image_is_the_same_in_a_machine() {
 fn vm_cartridges_are_the_same_in_a_machine() {
     base("gear");
     the_same(&example("gear-diy"), "gear", "vm-gear");
+}
+
+#[test]
+fn vm_who_wants_to_look_into_a_failed_machine_gets_a_shell_in_it() {
+    use std::io::{Read as _, Write as _};
+    let base = script_base("app", "none");
+    let app = source(&[("build.sh", "echo found > made; exit 5")]);
+    let path = app.path().to_str().unwrap();
+    let words = ["build", path, "--base", &base, "--name", "machine-look", "--in", "qemu", "--afresh", "--keep-failed"];
+    let till = command(&shared_data(), &words);
+    let line: Vec<_> =
+        std::iter::once(till.get_program()).chain(till.get_args()).map(|word| word.to_str().unwrap()).collect();
+    // A terminal of its own (script(1)).
+    let mut script = std::process::Command::new("timeout");
+    script.args(["180", "script", "-qefc", &line.join(" "), "/dev/null"]);
+    script.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut child = script.spawn().unwrap();
+    let (mut typed, mut shown) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let (mut said, mut buffer) = (String::new(), [0; 4096]);
+    let mut wait_for = |wanted: &str| {
+        while !said.contains(wanted) {
+            let count = shown.read(&mut buffer).unwrap();
+            assert!(count > 0, "no `{wanted}` in {said}");
+            said.push_str(&String::from_utf8_lossy(&buffer[..count]).replace('\r', ""));
+        }
+        said.clear();
+    };
+    wait_for("a shell where `build.sh` failed");
+    wait_for("$ ");
+    typed.write_all(b"cat made; id -un; uname -n\n").unwrap();
+    wait_for("found\napp\ntill\n");
+    typed.write_all(b"exit\n").unwrap();
+    wait_for("step `build.sh` failed (exit code 5)");
+    assert_eq!(child.wait().unwrap().code(), Some(3));
 }
