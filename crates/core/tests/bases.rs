@@ -324,10 +324,13 @@ fn every_key_of_the_reference_is_one() {
     let blocks = blocks(&page);
     let of = |begin: &'static str| blocks.iter().filter(move |block| block.starts_with(begin));
     let (heads, recipes, contracts) = (of("name"), of("[recipe]"), of("[contract"));
-    assert_eq!(heads.clone().count() + recipes.clone().count() + contracts.clone().count(), blocks.len());
+    let disks = of("[disk]");
+    let all = [heads.clone().count(), recipes.clone().count(), contracts.clone().count(), disks.clone().count()];
+    assert_eq!(all.iter().sum::<usize>(), blocks.len());
     assert_eq!((heads.clone().count(), of("[contract]").count()), (1, 1));
     for recipe in recipes {
-        let whole: String = heads.clone().chain([recipe]).chain(contracts.clone()).map(String::as_str).collect();
+        let parts = heads.clone().chain([recipe]).chain(disks.clone()).chain(contracts.clone());
+        let whole: String = parts.map(String::as_str).collect();
         let parsed = BaseSpec::parse(&whole);
         assert!(parsed.is_ok(), "{}\n{whole}", parsed.unwrap_err());
     }
