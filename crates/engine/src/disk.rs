@@ -135,7 +135,10 @@ impl Engine {
             _ => None,
         };
         let kernel = match (named, &wish.kernel) {
-            (Some(named), None) => Some(named),
+            (Some(named), None) => {
+                self.ensure_kernel(&named, subject.layers, observer).await?;
+                Some(named)
+            }
             (_, wanted) => {
                 let package = self.kernel(subject.layers, wanted.as_deref(), observer).await?;
                 package.as_ref().map(Pinned::from)
@@ -178,6 +181,9 @@ impl Engine {
         .await?;
         if path.exists() {
             return Ok(path);
+        }
+        if let Some(kernel) = subject.kernel {
+            self.ensure_kernel(kernel, subject.layers, observer).await?;
         }
         let staging = self.staging(&PreparationId::from_bits(new_bits()))?;
         let made = staging.path().join("disk");

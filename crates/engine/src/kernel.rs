@@ -143,6 +143,27 @@ impl Engine {
         }
     }
 
+    /// Makes sure that a kernel is in the store: an artifact may have come from elsewhere, and its kernel's package not with it.
+    pub(crate) async fn ensure_kernel(
+        &self,
+        kernel: &Pinned,
+        layers: &[Layer],
+        observer: &dyn Observer,
+    ) -> Result<(), Failure> {
+        if self.store.has(&kernel.digest) {
+            return Ok(());
+        }
+        let wanted = format!("{}={}", kernel.name, kernel.version);
+        let found = self.kernel(layers, Some(&wanted), &Quiet(observer)).await?;
+        match found.is_some_and(|found| found.digest == kernel.digest) {
+            true => Ok(()),
+            false => {
+                Err(Failure::new(Fault::House, format!("the mirrors' `{wanted}` is not the kernel {}", kernel.digest))
+                    .hint("name another with --kernel, or make the artifact again"))
+            }
+        }
+    }
+
     /// The kernels of artifacts, and those that were chosen for images that are kept; what was chosen for others is forgotten.
     pub(crate) async fn kept_kernels(&self, is_kept: &dyn Fn(&str) -> bool) -> Result<Vec<Digest>, Failure> {
         let folder = self.folder(CHOSEN)?;

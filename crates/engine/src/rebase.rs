@@ -4,12 +4,14 @@
 use till_core::contract::cnb::{self, Below, NewRun, Rebase, Rules};
 use till_core::id::PreparationId;
 use till_core::model::artifact::ARTIFACT_LABEL;
+use till_core::plan::Bytes;
 use till_core::provenance::Exchange;
 use till_core::{Digest, Failure, Fault, ManifestDigest, PlanDigest};
 use till_image::{Assembly, History, Image};
 use till_ledger::ArtifactFact;
 
 use crate::catalog::{ArtifactEntry, written};
+use crate::disk::Runs;
 use crate::journal::Observer;
 use crate::lock::{self, Sharing};
 use crate::world::World;
@@ -73,7 +75,9 @@ impl Engine {
             Rebase::Nothing => Ok(rebased(entry.fact.digest.clone(), true)),
             Rebase::Exchange { below: count, labels } => {
                 let image = self.exchanged(&entry, count, labels, &run, &below)?;
-                self.enter(&entry, &image, (&run, &below), observer).await?;
+                let id = PreparationId::from_bits(new_bits());
+                self.gate_of(&entry, &image, &id, observer).await?;
+                self.enter(&entry, &image, (&run, &below), id, observer).await?;
                 Ok(rebased(image.manifest, false))
             }
         }
@@ -111,14 +115,35 @@ impl Engine {
         Ok(till_image::assemble(&assembly, &self.store)?)
     }
 
+    /// What was made for machines is booted from its disk before it is an artifact, also when only what lies below it changed.
+    async fn gate_of(
+        &self,
+        entry: &ArtifactEntry,
+        image: &Image,
+        id: &PreparationId,
+        observer: &dyn Observer,
+    ) -> Result<(), Failure> {
+        let Some(machine) = &entry.label.machine else { return Ok(()) };
+        let runs = Runs {
+            image: &image.manifest,
+            layers: &image.layers,
+            launch: &entry.label.launch,
+            app: &entry.fact.app,
+            memory: Bytes(machine.min_memory),
+        };
+        let log = self.folder(&format!("logs/{id}"))?.join("boot.log");
+        self.gate(&runs, machine.kernel.as_ref(), &log, observer).await
+    }
+
     async fn enter(
         &self,
         entry: &ArtifactEntry,
         image: &Image,
         (run, below): (&str, &Image),
+        id: PreparationId,
         observer: &dyn Observer,
     ) -> Result<(), Failure> {
-        let (id, plan, now) = (PreparationId::from_bits(new_bits()), plan(entry, below), (self.now)());
+        let (plan, now) = (plan(entry, below), (self.now)());
         self.ledger.begin(&id, "app", entry.fact.app.as_str(), &plan, now).await?;
         let fact = ArtifactFact {
             digest: image.manifest.clone(),

@@ -23,7 +23,7 @@ use till_core::{Failure, Fault};
 
 use super::health::ask;
 use super::seat::{Folder, instances, lower};
-use super::{ContainerError, Containers, House, blocking, egress, io, sweep};
+use super::{ContainerError, Containers, House, blocking, cgroup, egress, io, sweep};
 use crate::hypervisor::Forward;
 use crate::process;
 
@@ -150,10 +150,16 @@ impl Containers {
     }
 
     /// Prepares the folder and lets the supervisor take it over.
-    async fn launch(&self, request: &RunRequest, ports: &[Published]) -> Result<(), Failure> {
+    /// Answers with the supervisor's number.
+    async fn launch(&self, request: &RunRequest, ports: &[Published]) -> Result<u32, Failure> {
         let (house, wanted) = (self.house.clone(), request.clone());
         let forwards = ports.iter().map(Published::forward).collect();
-        let folder = blocking("cannot prepare the instance", move || order(&house, wanted, forwards)).await?;
+        let transient = request.transient;
+        let work = move || order(&house, wanted, forwards).map(|folder| Born { folder: Some(folder), transient });
+        let mut born = blocking("cannot prepare the instance", work).await?;
+        let Some(folder) = born.folder.take() else {
+            return Err(Failure::new(Fault::House, "the instance has no folder"));
+        };
         // Here and not in the thread above: who is interrupted while that unpacks starts nothing.
         let supervisor = &self.house.config.supervisor;
         let log = folder.path.join("supervisor.log");
@@ -165,8 +171,8 @@ impl Containers {
         if request.transient {
             process::dies_with_us(&mut command);
         }
-        command.into_std().spawn().map_err(io("start", supervisor))?;
-        Ok(())
+        let child = command.into_std().spawn().map_err(io("start", supervisor))?;
+        Ok(child.id())
     }
 
     /// Waits until the instance answers, or ends, or takes too long.
@@ -234,10 +240,17 @@ impl Runner for Containers {
     async fn start(&self, request: &RunRequest) -> Result<Started, Failure> {
         let began = Instant::now();
         let ports = published(request)?;
-        self.launch(request, &ports).await?;
+        let supervisor = self.launch(request, &ports).await?;
+        let abandoned = request.transient.then(|| Abandoned { runner: self, id: &request.id, supervisor });
         if let Err(failure) = self.wait_until_ready(request, &ports).await {
             self.end(&request.id).await;
+            if let Some(ended) = abandoned {
+                ended.keep();
+            }
             return Err(failure);
+        }
+        if let Some(answering) = abandoned {
+            answering.keep();
         }
         Ok(Started { port: ports.first().map(|published| published.host), took: began.elapsed() })
     }
@@ -307,6 +320,46 @@ impl Containers {
             let _ = mark_lost(&folder);
         }
         true
+    }
+}
+
+/// A folder that no supervisor has yet. Where it is nobody's but ours it goes with us.
+struct Born {
+    folder: Option<Folder>,
+    transient: bool,
+}
+
+impl Drop for Born {
+    fn drop(&mut self) {
+        if let Some(folder) = self.folder.as_ref().filter(|_| self.transient) {
+            let _ = std::fs::remove_dir_all(&folder.path);
+        }
+    }
+}
+
+/// An instance that is nobody's but ours, while it is waited for: who gives up waiting leaves nothing of it.
+struct Abandoned<'a> {
+    runner: &'a Containers,
+    id: &'a InstanceId,
+    supervisor: u32,
+}
+
+impl Abandoned<'_> {
+    /// It answers, or its end was seen: whoever started it sees to it.
+    fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Abandoned<'_> {
+    fn drop(&mut self) {
+        let began = Instant::now();
+        cgroup::kill_process(self.supervisor);
+        // What it had started dies with it; the lock is free when it is gone.
+        while !self.runner.bury(self.id) && began.elapsed() < GRACE {
+            std::thread::sleep(pause(began));
+        }
+        let _ = std::fs::remove_dir_all(self.runner.folder(self.id));
     }
 }
 

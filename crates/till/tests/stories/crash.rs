@@ -321,10 +321,11 @@ fn killed_in_a_machine(events: &[&str]) {
         assert_eq!(unended(data), 0, "{event}");
     }
     assert_eq!(till_in(data, &["artifact", "list", "--json"]).ok().json()["items"], serde_json::json!([]));
-    let child = spawn(data, &arguments);
-    let (ids, said) = interrupted(child, data, events[0]);
-    assert!(said.contains("interrupted; nothing is left behind"), "{said}");
-    clear(data, &ids, "interrupted");
+    for event in [events[0], "→ boot"] {
+        let (ids, said) = interrupted(spawn(data, &arguments), data, event);
+        assert!(said.contains("interrupted; nothing is left behind"), "{said}");
+        clear(data, &ids, event);
+    }
     gone(data, &dead, "late");
 }
 
