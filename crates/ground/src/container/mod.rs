@@ -24,6 +24,7 @@ mod machine;
 mod mounts;
 mod overlay;
 mod places;
+mod ports;
 mod runner;
 mod runtime;
 mod seat;

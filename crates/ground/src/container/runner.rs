@@ -7,7 +7,6 @@
 //! log            its output; log.1 the part before
 //! ```
 
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -16,14 +15,15 @@ use async_trait::async_trait;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use till_core::id::InstanceId;
-use till_core::model::{Launch, Port, Protocol};
+use till_core::model::Launch;
 use till_core::plan::Limits;
 use till_core::port::{Evidence, Observed, RunRequest, Runner, Started};
 use till_core::{Failure, Fault};
 
 use super::health::ask;
+use super::ports::{Published, published};
 use super::seat::{Folder, instances, lower};
-use super::{ContainerError, Containers, House, blocking, cgroup, egress, io, sweep};
+use super::{ContainerError, Containers, House, blocking, cgroup, io, sweep};
 use crate::hypervisor::Forward;
 use crate::process;
 
@@ -363,37 +363,6 @@ impl Drop for Abandoned<'_> {
     }
 }
 
-/// A port of an instance, and the one of the host's loopback that leads to it.
-struct Published {
-    port: Port,
-    host: u16,
-}
-
-impl Published {
-    fn forward(&self) -> Forward {
-        Forward { host: self.host, inside: self.port.number, datagrams: self.port.protocol == Protocol::Udp }
-    }
-}
-
-/// The first port of the process; of a machine, every port of what runs in it. The first is where it was asked for.
-fn published(request: &RunRequest) -> Result<Vec<Published>, Failure> {
-    let of_process = request.launch.ports.iter().filter(|port| port.process == request.process);
-    let services = &request.launch.services;
-    let ports: Vec<_> = match &request.machine {
-        None => of_process.take(1).collect(),
-        Some(_) => request.launch.ports.iter().filter(|port| services.contains(&port.process)).collect(),
-    };
-    let mut published = Vec::new();
-    for port in ports {
-        let host = match request.publish.filter(|_| published.is_empty()) {
-            Some(host) => free(host)?,
-            None => egress::free_port().map_err(io("find a free port at", "127.0.0.1"))?,
-        };
-        published.push(Published { port: port.clone(), host });
-    }
-    Ok(published)
-}
-
 /// Makes the folder of an instance, with what its supervisor reads.
 fn order(house: &House, request: RunRequest, forwards: Vec<Forward>) -> Result<Folder, Failure> {
     let lower = match request.machine {
@@ -421,16 +390,4 @@ fn order(house: &House, request: RunRequest, forwards: Vec<Forward>) -> Result<F
     let folder = Folder::create(house, &request.id)?;
     write_json(&folder.path, "request.json", &order)?;
     Ok(folder)
-}
-
-/// That port, if nobody has it.
-fn free(port: u16) -> Result<u16, Failure> {
-    match std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-        Ok(_) => Ok(port),
-        Err(error) => Err(Failure {
-            fault: Fault::Caller,
-            ..Failure::house(format!("cannot publish at port {port} of the loopback"), error)
-        }
-        .hint("give another port, or none for any that is free")),
-    }
 }
