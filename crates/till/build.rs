@@ -32,6 +32,38 @@ const NOT_FOR_IT: [&str; 14] = [
     "__CARGO",
 ];
 
+/// The compiler of what works in Windows.
+const MINGW: &str = "x86_64-w64-mingw32-gcc";
+
+/// Builds what works in Windows. Where there is no compiler for it, it is empty, and `till` says so when somebody needs it.
+fn windows(sources: &Path, into: &Path) {
+    println!("cargo::rerun-if-changed={}", sources.display());
+    // It may come later.
+    println!("cargo::rerun-if-changed=/usr/bin/{MINGW}");
+    println!("cargo::rustc-env=TILL_WINDOWS={}", into.display());
+    let mut files: Vec<_> =
+        std::fs::read_dir(sources).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "c"));
+    files.sort();
+    let mut gcc = Command::new(MINGW);
+    gcc.args([
+        "-municode",
+        "-std=c11",
+        "-Os",
+        "-s",
+        "-static",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-Wl,--no-insert-timestamp",
+    ]);
+    gcc.arg("-o").arg(into).args(files);
+    match gcc.status() {
+        Ok(status) => assert!(status.success(), "cannot build what works in Windows ({status})"),
+        Err(_) => std::fs::write(into, b"").unwrap_or_else(|error| panic!("cannot write {}: {error}", into.display())),
+    }
+}
+
 fn main() {
     let given = |name: &str| env::var_os(name).unwrap_or_else(|| panic!("cargo sets {name}"));
     let workspace = Path::new(&given("CARGO_MANIFEST_DIR")).join("../..");
@@ -67,4 +99,5 @@ fn main() {
         let built = directory.join(&target).join(PROFILE).join(program);
         println!("cargo::rustc-env=TILL_{}={}", program.to_uppercase(), built.display());
     }
+    windows(&workspace.join("crates/guest/windows"), &PathBuf::from(given("OUT_DIR")).join("till.exe"));
 }

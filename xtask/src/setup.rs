@@ -25,7 +25,7 @@ const fn need(package: &'static str, sign: Sign, why: &'static str) -> Need {
     Need { package, sign, why }
 }
 
-const NEEDS: [Need; 27] = [
+const NEEDS: [Need; 29] = [
     need("runc", Sign::Tool("runc"), "runs instances"),
     need("mmdebstrap", Sign::Tool("mmdebstrap"), "makes base images"),
     need("passt", Sign::Tool("pasta"), "gives instances a network without touching the host's"),
@@ -42,6 +42,12 @@ const NEEDS: [Need; 27] = [
     need("kmod", Sign::Tool("depmod"), "says which modules of a kernel need which"),
     need("ca-certificates", Sign::File("/etc/ssl/certs/ca-certificates.crt"), "whom package clients trust"),
     need("gcc", Sign::Tool("cc"), "compiles the C parts of zstd and SQLite"),
+    need(
+        "gcc-mingw-w64-x86-64-win32",
+        Sign::Tool("x86_64-w64-mingw32-gcc"),
+        "compiles what works inside Windows systems",
+    ),
+    need("xorriso", Sign::Tool("xorriso"), "writes the drives that Windows systems are handed"),
     need("libc6-dev", Sign::File("/usr/include/stdio.h"), "the same"),
     need("skopeo", Sign::Tool("skopeo"), "tests: do others read our images?"),
     need("umoci", Sign::Tool("umoci"), "tests: do others read our images?"),

@@ -18,6 +18,7 @@ pub mod plan;
 pub mod port;
 pub mod provenance;
 pub mod recipe;
+pub mod system;
 pub mod words;
 
 pub use digest::{BlobDigest, DiffId, Digest, ManifestDigest, PlanDigest};

@@ -196,6 +196,7 @@ mod tests {
             contract: "command".to_owned(),
             environment: "container".to_owned(),
             machine: None,
+            system: None,
             base: None,
             source: Some(Source { commit: Some("a".repeat(40).parse().unwrap()), tree: Digest::of(b"tree") }),
             stages: Vec::new(),

@@ -5,6 +5,7 @@ use till_core::contract::{ContractSpec, RunSpec};
 use till_core::model::artifact::{ARTIFACT_LABEL, BASE_LABEL};
 use till_core::model::name::Wanted;
 use till_core::model::{ArtifactLabel, BaseLabel, BaseRef, BaseVersion, ExternalBase, Origin};
+use till_core::system::SystemSpec;
 use till_core::words::nearest;
 use till_core::{Failure, Fault, ManifestDigest};
 use till_image::{Destination, ExportCompression, Image};
@@ -71,6 +72,14 @@ impl BaseAbout {
         match self {
             Self::Made(label) => label.spec.run.as_ref(),
             Self::External(external) => external.spec.run.as_ref(),
+        }
+    }
+
+    /// The system that it is, where its disk stays one.
+    pub fn system(&self) -> Option<&SystemSpec> {
+        match self {
+            Self::Made(_) => None,
+            Self::External(external) => external.spec.system.as_ref(),
         }
     }
 

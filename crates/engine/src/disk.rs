@@ -8,14 +8,16 @@ use till_core::id::{InstanceId, PreparationId};
 use till_core::model::{AppName, BaseRef, Launch, together};
 use till_core::packages::Pinned;
 use till_core::plan::{Bytes, Footing, Limits, TreeFiles};
-use till_core::port::{DiskOrder, Layer, MadeDisk, RunMachine, RunRequest};
+use till_core::port::{DiskFiles, DiskOrder, Layer, MadeDisk, RunMachine, RunRequest};
+use till_core::system::SystemSpec;
 use till_core::{Digest, Failure, Fault, ManifestDigest};
-use till_image::DiskFormat;
+use till_image::{DiskFormat, check_disk};
 
 use crate::catalog::{ArtifactEntry, BaseEntry};
 use crate::journal::{Event, Observer, Stretch};
 use crate::lock::{self, Sharing};
 use crate::recreate::EPOCH;
+use crate::system::is_disk;
 use crate::{Engine, new_bits};
 
 /// Where disks are kept for the next time.
@@ -37,8 +39,10 @@ pub struct DiskWish {
 /// A disk that was written.
 #[derive(Debug, Clone)]
 pub struct WrittenDisk {
-    /// What it is.
-    pub made: MadeDisk,
+    /// What it is; none of a system that stays a disk: nobody knows.
+    pub made: Option<MadeDisk>,
+    /// Of the disk, as its machine sees it.
+    pub size: Bytes,
     /// The kernel's package, where it is not one of the image's own.
     pub kernel: Option<Pinned>,
     /// Of the file.
@@ -55,6 +59,8 @@ pub(crate) struct Runs<'a> {
     pub(crate) launch: &'a Launch,
     pub(crate) app: &'a AppName,
     pub(crate) memory: Bytes,
+    /// The system on its disk, where that is none of ours.
+    pub(crate) system: Option<&'a SystemSpec>,
 }
 
 /// What becomes a disk.
@@ -129,6 +135,9 @@ impl Engine {
         observer: &dyn Observer,
     ) -> Result<WrittenDisk, Failure> {
         let begun = Begun::beside(&wish.file)?;
+        if is_disk(subject.layers) {
+            return self.flatten(subject, wish, begun, observer).await;
+        }
         let named = match (subject.base, subject.kernel) {
             (_, Some(own)) => Some(own.clone()),
             (Some(base), None) if wish.kernel.is_none() => self.kernel_that_base_names(base, observer).await?,
@@ -163,7 +172,29 @@ impl Engine {
         let (digest, bytes) = blocking(move || measure(&path)).await?;
         begun.finish(&wish.file)?;
         stretch.end();
-        Ok(WrittenDisk { made, kernel, digest, bytes })
+        Ok(WrittenDisk { size: made.size, made: Some(made), kernel, digest, bytes })
+    }
+
+    /// The same of what is a disk already.
+    async fn flatten(
+        &self,
+        subject: &Subject<'_>,
+        wish: &DiskWish,
+        begun: Begun,
+        observer: &dyn Observer,
+    ) -> Result<WrittenDisk, Failure> {
+        if wish.kernel.is_some() || wish.size.is_some() {
+            return Err(Failure::new(Fault::Caller, "it is a disk already, with its own kernel and size")
+                .hint("leave --kernel and --size out"));
+        }
+        let stretch = Stretch::begin(observer, "disk");
+        self.disks.flatten(&self.disk_files(subject.layers), wish.format.as_str(), &begun.path).await?;
+        let path = begun.path.clone();
+        let (digest, bytes) = blocking(move || measure(&path)).await?;
+        begun.finish(&wish.file)?;
+        stretch.end();
+        let size = check_disk(&wish.file, "what was written", wish.format)??;
+        Ok(WrittenDisk { made: None, size: Bytes(size), kernel: None, digest, bytes })
     }
 
     /// A disk for this machine's own use, kept until `gc`: where image, kernel and launch are equal it is the same.
@@ -202,6 +233,15 @@ impl Engine {
         kernel: Option<&Pinned>,
         observer: &dyn Observer,
     ) -> Result<RunMachine, Failure> {
+        if let Some(system) = artifact.system {
+            return Ok(RunMachine {
+                disk: DiskFiles::Chain(self.disk_files(artifact.layers)),
+                kernel: None,
+                memory: artifact.memory,
+                system: Some(system.clone()),
+                hostname: hostname(artifact.app.as_str()),
+            });
+        }
         let subject = Subject {
             image: artifact.image,
             layers: artifact.layers,
@@ -212,7 +252,13 @@ impl Engine {
         };
         let disk = self.kept_disk(&subject, observer).await?;
         let kernel = kernel.map(|kernel| self.store.path(&kernel.digest));
-        Ok(RunMachine { disk, kernel, memory: artifact.memory })
+        Ok(RunMachine {
+            disk: DiskFiles::Bytes(disk),
+            kernel,
+            memory: artifact.memory,
+            system: None,
+            hostname: subject.hostname,
+        })
     }
 
     /// Boots a disk of an artifact that is about to be one, with no more memory than it says that it needs, and waits until

@@ -74,7 +74,10 @@ impl Engine {
         let _no_gc =
             lock::take(&locks, "gc", Sharing::Shared, || observer.event(Event::Waiting("for gc to end"))).await?;
         let (store, source, limits) = (self.store.clone(), wish.source.clone(), wish.limits.clone());
-        let work = move || till_image::import(&store, &source, &Platform::host(), &limits);
+        let os = wish.naming.file.system.as_ref().map(|system| system.kind.as_str().to_owned());
+        let host = Platform::host();
+        let platform = Platform { os: os.unwrap_or(host.os), ..host };
+        let work = move || till_image::import(&store, &source, &platform, &limits);
         let imported = match tokio::task::spawn_blocking(work).await {
             Ok(imported) => imported?,
             Err(error) => return Err(Failure::house("cannot import", error)),
@@ -93,6 +96,11 @@ impl Engine {
                 "a disk is taken with what it has: every Linux system has programs with setuid",
             )
             .hint("leave --setuid out; inside an instance they have its rights alone"));
+        }
+        if let Some(system) = &wish.naming.file.system {
+            let staging = self.staging(&PreparationId::from_bits(new_bits()))?;
+            let imported = self.keep_disk(wish, system, &staging.path(), observer).await?;
+            return self.enter_base(&wish.naming, imported, observer).await;
         }
         check_disk(&wish.file, &wish.naming.typed, wish.format)??;
         // Some kernel has to read it; which one makes no difference to what is read.

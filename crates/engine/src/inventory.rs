@@ -22,6 +22,7 @@ use till_ledger::ReferrerFact;
 use crate::Engine;
 use crate::journal::{Event, Observer};
 use crate::lock::{self, Sharing};
+use crate::system::{is_disk, refuse_disk};
 
 /// The version that documents name.
 const TOOL: &str = env!("CARGO_PKG_VERSION");
@@ -157,6 +158,7 @@ impl Engine {
 
     /// What is in an image of which the caller has hold.
     pub async fn take_inventory(&self, image: &Image) -> Result<Inventory, Failure> {
+        refuse_disk(&image.layers, "nobody can say what is in it")?;
         let (store, layers, kept) = (self.store.clone(), image.layers.clone(), self.folder(FOLDER)?);
         let work = move || take_inventory(&store, &layers, &kept).inventory();
         tokio::task::spawn_blocking(work).await.map_err(|error| Failure::house("cannot take the inventory", error))
@@ -262,13 +264,14 @@ impl Engine {
     /// Attaches the inventory, and how the image came about.
     async fn attach_documents(&self, image: &Image, name: String, statement: Value) -> Result<(), Failure> {
         let now = (self.now)();
-        let inventory = self.take_inventory(image).await?;
         let subject = subject(&Named { name, image: image.clone(), made: now });
-        let documents = [
-            (cyclonedx::MEDIA_TYPE, Format::CycloneDx.document(&inventory, &subject)),
-            (spdx::MEDIA_TYPE, Format::Spdx.document(&inventory, &subject)),
-            (provenance::MEDIA_TYPE, statement),
-        ];
+        let mut documents = vec![(provenance::MEDIA_TYPE, statement)];
+        // What is on a disk that stays one nobody knows.
+        if !is_disk(&image.layers) {
+            let inventory = self.take_inventory(image).await?;
+            documents.push((cyclonedx::MEDIA_TYPE, Format::CycloneDx.document(&inventory, &subject)));
+            documents.push((spdx::MEDIA_TYPE, Format::Spdx.document(&inventory, &subject)));
+        }
         for (kind, document) in documents {
             let bytes = document.to_string().into_bytes();
             let manifest = attach(&self.store, &image.manifest, kind, &bytes, &subject.created)?;

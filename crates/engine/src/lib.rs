@@ -16,6 +16,7 @@
 //! world.rs     what a Dockerfile names of the world outside
 //! disk.rs      images as disks that boot
 //! kernel.rs    which kernel they have
+//! system.rs    images that are disks, and stay so
 //! exchange/    images to registries and from them
 //! catalog.rs   what there is: bases and artifacts, found by what people type
 //! collect.rs   gc, and the sweep at start
@@ -43,6 +44,7 @@ mod rebase;
 mod recipes;
 mod recreate;
 mod run;
+mod system;
 mod usage;
 mod world;
 
@@ -51,7 +53,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use till_core::contract::Settings;
-use till_core::port::{Bootstrapper, DiskMaker, Environment, Fetcher, Registry, Runner, Sources};
+use till_core::port::{Bootstrapper, DiskMaker, Environment, Fetcher, Registry, Runner, Sources, Systems};
 use till_core::words::list;
 use till_core::{Failure, Fault};
 use till_image::Store;
@@ -87,6 +89,8 @@ pub struct Engine {
     pub others: Vec<Arc<dyn Environment>>,
     /// What makes systems from packages.
     pub bootstrapper: Arc<dyn Bootstrapper>,
+    /// What starts systems that stay disks.
+    pub systems: Arc<dyn Systems>,
     /// What makes disks of images.
     pub disks: Arc<dyn DiskMaker>,
     /// What runs artifacts.

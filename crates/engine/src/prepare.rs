@@ -10,7 +10,7 @@ use till_core::id::PreparationId;
 use till_core::model::artifact::ARTIFACT_LABEL;
 use till_core::model::source::Notice;
 use till_core::model::{AppFile, AppName, ArtifactLabel, BaseRef, Launch, MachineLabel, SourceView, app};
-use till_core::plan::{Bytes, Decision, ImageDraft, Plan, lint};
+use till_core::plan::{Bytes, Decision, ImageDraft, MachineDraft, Plan, lint};
 use till_core::port::SourceTree;
 use till_core::provenance::Made;
 use till_core::{Failure, Fault, ManifestDigest};
@@ -25,6 +25,7 @@ use crate::inventory::Told;
 use crate::journal::{Event, Observer, StepReport};
 use crate::lock::{self, Sharing};
 use crate::mill::{Material, Milled, Milling};
+use crate::system::machine_label;
 use crate::world::{Reach, World, configured, said};
 use crate::{Engine, new_bits};
 
@@ -116,7 +117,10 @@ fn label(planned: &Planned, launch: Launch) -> ArtifactLabel {
         source: planned.view.tree(),
         plan: planned.plan.digest(),
         launch,
-        machine: planned.plan.machine.as_ref().map(|machine| MachineLabel::new(machine.kernel.clone())),
+        machine: match &planned.plan.system {
+            Some(system) => Some(machine_label(&system.spec)),
+            None => planned.plan.machine.as_ref().map(|machine| MachineLabel::new(machine.kernel.clone())),
+        },
     }
 }
 
@@ -148,23 +152,16 @@ impl Engine {
         // A name that was given counts in the plan as well; where none is, the plan is the same in every folder.
         app_file.name = wish.name.clone().or(app_file.name);
         let (base, contract) = self.chosen(wish, &app_file, &mut view).await?;
-        // What only detection asked for is no part of planning. What a text says may lead to another.
-        view.texts.clear();
-        loop {
-            let reads = contract.reads(&view, &app_file, &wish.choice);
-            let more = reads.iter().filter(|path| !view.texts.contains_key(*path));
-            let files: Vec<_> = more.filter_map(|path| view.file(path).cloned()).collect();
-            let before = view.texts.len();
-            view.texts.extend(wish.source.texts(&files).await?);
-            if view.texts.len() == before {
-                break;
-            }
-        }
+        Self::read_texts(wish, &contract, &app_file, &mut view).await?;
         let image = base.as_ref().map(|base| said(&base.image.config)).unwrap_or_default();
         let app = self.app_name(wish, &app_file);
         let world = World::new(self, Fault::Source, observer).of_app(&app, &view).afresh(wish.afresh);
         let mut world = world.within(wish.reach).trusting(&wish.buildpacks);
-        let environment = self.environment_of(wish.environment.as_deref())?;
+        let system = base.as_ref().and_then(|base| base.about.system());
+        let environment = match system {
+            Some(_) => self.environment_of_system(wish)?,
+            None => self.environment_of(wish.environment.as_deref())?,
+        };
         let run = base.as_ref().and_then(|base| base.about.run());
         let mut plan = loop {
             let request = Request {
@@ -186,13 +183,19 @@ impl Engine {
                 Decision::Needs(needs) => world.find_out(&needs).await?,
             }
         };
+        if let Some(system) = system {
+            plan = till_core::system::upon(plan, system, &view)?;
+        }
         if let Some(finding) = lint(&plan).first() {
             return Err(Failure::new(
                 Fault::Base,
                 format!("the plan cannot be carried out: {}: {}", finding.place, finding.what),
             ));
         }
-        plan.machine = self.machine_of(wish, &plan, environment, observer).await?;
+        plan.machine = match system {
+            Some(_) => Some(MachineDraft { kernel: None, steps: true }),
+            None => self.machine_of(wish, &plan, environment, observer).await?,
+        };
         let dockerfile = match &contract {
             ContractSpec::Dockerfile(spec) => {
                 let choice = spec.choice(&app_file, &wish.choice);
@@ -201,6 +204,28 @@ impl Engine {
             _ => None,
         };
         Ok(Planned { plan, base, contract, app, view, dockerfile })
+    }
+
+    /// The texts that planning needs.
+    async fn read_texts(
+        wish: &Wish,
+        contract: &ContractSpec,
+        app_file: &AppFile,
+        view: &mut SourceView,
+    ) -> Result<(), Failure> {
+        // What only detection asked for is no part of planning. What a text says may lead to another.
+        view.texts.clear();
+        loop {
+            let reads = contract.reads(view, app_file, &wish.choice);
+            let more = reads.iter().filter(|path| !view.texts.contains_key(*path));
+            let files: Vec<_> = more.filter_map(|path| view.file(path).cloned()).collect();
+            let before = view.texts.len();
+            view.texts.extend(wish.source.texts(&files).await?);
+            if view.texts.len() == before {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// What the app is called.
@@ -340,6 +365,7 @@ impl Engine {
                 launch: &label.launch,
                 app: &planned.app,
                 memory: Bytes(machine.min_memory),
+                system: machine.system.as_ref(),
             };
             self.gate(&runs, machine.kernel.as_ref(), &logs.join("boot.log"), observer).await?;
         }

@@ -14,6 +14,7 @@ use crate::catalog::{ArtifactEntry, written};
 use crate::disk::Runs;
 use crate::journal::Observer;
 use crate::lock::{self, Sharing};
+use crate::system::refuse_disk;
 use crate::world::World;
 use crate::{Engine, new_bits};
 
@@ -51,6 +52,7 @@ impl Engine {
     pub async fn rebase(&self, wish: &RebaseWish, observer: &dyn Observer) -> Result<Rebased, Failure> {
         let _no_gc = lock::take(&self.folder("locks")?, "gc", Sharing::Shared, || {}).await?;
         let entry = self.artifact(&wish.artifact).await?;
+        refuse_disk(&entry.image.layers, "it cannot be laid upon another base")?;
         let labels = &entry.image.config.labels;
         let run = wish.run.clone().or_else(|| family(labels)).ok_or_else(|| {
             let what = format!("nothing says what `{}` lies upon: it was not made by buildpacks", wish.artifact);
@@ -130,6 +132,7 @@ impl Engine {
             launch: &entry.label.launch,
             app: &entry.fact.app,
             memory: Bytes(machine.min_memory),
+            system: machine.system.as_ref(),
         };
         let log = self.folder(&format!("logs/{id}"))?.join("boot.log");
         self.gate(&runs, machine.kernel.as_ref(), &log, observer).await

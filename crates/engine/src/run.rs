@@ -86,17 +86,11 @@ impl Engine {
         if wish.kernel.is_some() && !in_machine {
             return Err(Failure::new(Fault::Caller, "a container has this machine's kernel").hint("--in qemu"));
         }
-        let process = match &wish.process {
-            Wanted::Default => choose(&launch.processes, launch.default_process(), None)?,
-            Wanted::Named(name) => choose(&launch.processes, None, Some(name))?,
-            Wanted::All => {
-                let none = || Failure::new(Fault::Caller, "the artifact has no process that runs on");
-                let all = together::together(&launch).ok_or_else(none)?;
-                // A machine has something that keeps several running.
-                launch = if in_machine { launch } else { all };
-                together::ALL.to_owned()
-            }
-        };
+        let system = entry.label.machine.as_ref().and_then(|machine| machine.system.as_ref());
+        if system.is_some() {
+            refuse_of_system(wish, in_machine)?;
+        }
+        let process = process_of(wish, &mut launch, in_machine, system.is_some())?;
         launch.env.extend(wish.env.clone());
         let machine = if in_machine {
             if process != together::ALL {
@@ -157,6 +151,7 @@ impl Engine {
             launch,
             app: &entry.fact.app,
             memory: Limits::default().memory,
+            system: entry.label.machine.as_ref().and_then(|machine| machine.system.as_ref()),
         };
         self.machine(&runs, kernel.as_ref(), observer).await
     }
@@ -215,6 +210,42 @@ impl Engine {
         self.ledger.remove_instance(&fact.id).await?;
         Ok(fact)
     }
+}
+
+/// Which process type is run; of all, the launch becomes one that starts all.
+fn process_of(wish: &RunWish, launch: &mut Launch, in_machine: bool, is_system: bool) -> Result<String, Failure> {
+    match &wish.process {
+        // All of them are services of the system.
+        Wanted::Default if is_system => Ok(together::ALL.to_owned()),
+        Wanted::Default => choose(&launch.processes, launch.default_process(), None),
+        Wanted::Named(name) => choose(&launch.processes, None, Some(name)),
+        Wanted::All => {
+            let none = || Failure::new(Fault::Caller, "the artifact has no process that runs on");
+            let all = together::together(launch).ok_or_else(none)?;
+            // A machine has something that keeps several running.
+            if !in_machine {
+                *launch = all;
+            }
+            Ok(together::ALL.to_owned())
+        }
+    }
+}
+
+/// A system starts what is registered in it, as it is registered.
+fn refuse_of_system(wish: &RunWish, in_machine: bool) -> Result<(), Failure> {
+    let refused = |what: &str, hint: &str| Err(Failure::new(Fault::Caller, what).hint(hint));
+    if !in_machine {
+        return refused("the artifact is a disk: it does not run in a container", "leave --in out");
+    }
+    if wish.kernel.is_some() {
+        return refused("the artifact is a disk: its kernel is its own", "leave --kernel out");
+    }
+    if matches!(wish.process, Wanted::Named(_)) || !wish.env.is_empty() {
+        let what =
+            "the artifact's processes are services of its system, which starts all of them as they were registered";
+        return refused(what, "set what they need in till.toml, and leave --process and --env out");
+    }
+    Ok(())
 }
 
 fn is_http(protocol: Protocol) -> bool {

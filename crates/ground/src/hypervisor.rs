@@ -1,13 +1,14 @@
 //! What `container` asks of a hypervisor: steps of a preparation in machines of their own, and machines that run.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
 use async_trait::async_trait;
 use till_core::Failure;
 use till_core::plan::{Limits, Step};
-use till_core::port::{Evidence, Exit, LogSink};
+use till_core::port::{DiskFiles, Evidence, Exit, LogSink, Outcome};
+use till_core::system::{Job, Said, SystemSpec};
 use till_image::IdShift;
 
 /// One step, upon a tree of this machine, with everything mounted in it that the step is to see.
@@ -38,8 +39,12 @@ pub struct Errand<'a> {
 
 /// A machine that runs from a disk.
 pub struct Life<'a> {
-    /// Its bytes as the machine sees them; they stay as they are.
-    pub disk: &'a Path,
+    /// Its disk, which stays as it is.
+    pub disk: &'a DiskFiles,
+    /// The system on it, where that is none of ours.
+    pub system: Option<&'a SystemSpec>,
+    /// What it calls itself.
+    pub hostname: &'a str,
     /// The package of its kernel; none: the disk's own alone.
     pub kernel: Option<&'a Path>,
     /// Where is written what it writes; not there yet.
@@ -52,6 +57,38 @@ pub struct Life<'a> {
     pub forwards: &'a [Forward],
     /// The process that it is for, where it ends with that.
     pub once: Option<&'a str>,
+    /// As for an [`Errand`].
+    pub forwarder: Option<&'a str>,
+    /// As for an [`Errand`].
+    pub folder: &'a Path,
+    /// As for an [`Errand`].
+    pub adopt: &'a (dyn Fn(u32) -> Result<(), Failure> + Sync),
+}
+
+/// A start of a system that stays a disk, for a job.
+pub struct Attendance<'a> {
+    /// Its disk, as files that each lie over those before.
+    pub chain: &'a [PathBuf],
+    /// What it is.
+    pub system: &'a SystemSpec,
+    /// What it is to do.
+    pub job: &'a Job,
+    /// What the job unpacks, by number.
+    pub archives: &'a [PathBuf],
+    /// Variables of steps that reach the outside.
+    pub variables: &'a BTreeMap<String, String>,
+    /// Files that such steps find, with the variables that say where.
+    pub lent: &'a [(Vec<String>, PathBuf)],
+    /// What it calls itself.
+    pub hostname: &'a str,
+    /// What it may use.
+    pub limits: &'a Limits,
+    /// What its first serial port says is kept here.
+    pub console: &'a Path,
+    /// Where is written what it writes; not there yet.
+    pub overlay: &'a Path,
+    /// A directory.
+    pub work: &'a Path,
     /// As for an [`Errand`].
     pub forwarder: Option<&'a str>,
     /// As for an [`Errand`].
@@ -87,6 +124,15 @@ pub trait Hypervisor: Send + Sync + std::fmt::Debug {
         stop: Pin<&mut (dyn Future<Output = ()> + Send)>,
         log: &mut dyn LogSink,
     ) -> Result<Evidence, Failure>;
+
+    /// Starts a system, and hears it until it is off, or until one of its acts ended otherwise than well. When all is done,
+    /// what it wrote is left in `delta` as the next file of its chain, if that is given.
+    async fn attend(
+        &self,
+        order: &Attendance<'_>,
+        delta: Option<&Path>,
+        told: &mut (dyn FnMut(Said) + Send),
+    ) -> Result<Outcome, Failure>;
 
     /// Removes what it keeps for the next time. Called only when nothing runs. Answers how many things.
     async fn collect(&self) -> Result<u64, Failure>;

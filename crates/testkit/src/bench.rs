@@ -15,12 +15,18 @@ use till_core::{Failure, Fault};
 #[derive(Debug, Default)]
 pub struct Bench {
     known: Mutex<BTreeMap<InstanceId, (RunRequest, Observed)>>,
+    asked: Mutex<Vec<RunRequest>>,
 }
 
 impl Bench {
     /// How many run.
     pub fn count(&self) -> usize {
         self.known.lock().unwrap().len()
+    }
+
+    /// All that was asked for, in that order.
+    pub fn requests(&self) -> Vec<RunRequest> {
+        self.asked.lock().unwrap().clone()
     }
 
     /// With what an instance was started.
@@ -37,6 +43,7 @@ impl Bench {
 #[async_trait]
 impl Runner for Bench {
     async fn start(&self, request: &RunRequest) -> Result<Started, Failure> {
+        self.asked.lock().unwrap().push(request.clone());
         let mut known = self.known.lock().unwrap();
         // All services of a machine are no process of their own.
         let argv = request.launch.processes.get(&request.process).map(|process| process.argv.join(" "));

@@ -22,6 +22,7 @@ mod machine;
 mod packages;
 mod shelf;
 mod source;
+mod systems;
 mod tree;
 
 pub use bench::Bench;
@@ -30,4 +31,5 @@ pub use machine::{Held, Machine, Scene};
 pub use packages::{Packages, deb};
 pub use shelf::Shelf;
 pub use source::MemorySource;
+pub use systems::Desks;
 pub use tree::{Entry, Tree, tree};

@@ -70,12 +70,19 @@ impl Held {
 pub struct Machine {
     store: Store,
     shared: Arc<Mutex<Shared>>,
+    in_machines: bool,
 }
 
 impl Machine {
     /// An environment that keeps its layers in that store.
     pub fn new(store: &Store) -> Self {
-        Self { store: store.clone(), shared: Arc::default() }
+        Self { store: store.clone(), shared: Arc::default(), in_machines: false }
+    }
+
+    /// The same, as one of machines.
+    #[must_use]
+    pub fn called_qemu(self) -> Self {
+        Self { in_machines: true, ..self }
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -135,7 +142,11 @@ impl Machine {
 #[async_trait]
 impl Environment for Machine {
     fn name(&self) -> &'static str {
-        "memory"
+        if self.in_machines { "qemu" } else { "memory" }
+    }
+
+    fn has_kernel(&self) -> bool {
+        self.in_machines
     }
 
     async fn gather(&self, layers: &[Layer], files: &TreeFiles, into: &Path) -> Result<(), Failure> {

@@ -229,9 +229,9 @@ pub(crate) struct Build {
     /// A secret for RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE
     #[arg(long, value_name = "id=NAME,src=FILE")]
     pub(crate) secret: Vec<String>,
-    /// Where it is carried out
-    #[arg(long = "in", value_name = "ENVIRONMENT", default_value = "container")]
-    pub(crate) environment: EnvironmentName,
+    /// Where it is carried out; by default in a container, or in the system that the base is
+    #[arg(long = "in", value_name = "ENVIRONMENT")]
+    pub(crate) environment: Option<EnvironmentName>,
     /// What comes of it: an image for containers, a disk for machines, or both; a disk is booted before it is given out
     #[arg(long, value_name = "FORM", value_delimiter = ',', default_value = "oci")]
     pub(crate) to: Vec<Form>,

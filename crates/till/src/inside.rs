@@ -7,9 +7,12 @@ pub(crate) const LIFECYCLE: &[u8] = include_bytes!(env!("TILL_LIFECYCLE"));
 /// A static program; its head (`crates/guest/src/main.rs`) says what it is for.
 pub(crate) const GUEST: &[u8] = include_bytes!(env!("TILL_GUEST"));
 
+/// What works in Windows systems (`crates/guest/windows`); empty where this binary was built without a compiler for it.
+pub(crate) const WINDOWS: &[u8] = include_bytes!(env!("TILL_WINDOWS"));
+
 #[cfg(test)]
 mod tests {
-    use super::{GUEST, LIFECYCLE};
+    use super::{GUEST, LIFECYCLE, WINDOWS};
 
     /// "The program is loaded by another one": what a dynamic program has.
     const PT_INTERP: u32 = 3;
@@ -32,5 +35,13 @@ mod tests {
             assert!(!kinds.is_empty() && !kinds.contains(&PT_INTERP), "{kinds:?}");
             assert!(program.len() < SMALL, "{} bytes", program.len());
         }
+    }
+    #[test]
+    fn the_program_of_windows_is_one_of_64_bits_and_the_same_each_time() {
+        assert!(!WINDOWS.is_empty(), "there was no compiler for it: cargo xtask setup");
+        let header = usize::try_from(u32::from_le_bytes(number(WINDOWS, 60))).unwrap();
+        assert_eq!((&WINDOWS[..2], &WINDOWS[header..header + 6]), (&b"MZ"[..], &b"PE\0\0\x64\x86"[..]));
+        assert_eq!(number::<4>(WINDOWS, header + 8), [0; 4], "when it was made stands nowhere");
+        assert!(WINDOWS.len() < 256 << 10, "{} bytes", WINDOWS.len());
     }
 }

@@ -18,7 +18,7 @@ use till_image::Store;
 use till_ledger::Ledger;
 
 use crate::config::Config;
-use crate::inside::{GUEST, LIFECYCLE};
+use crate::inside::{GUEST, LIFECYCLE, WINDOWS};
 
 /// Everything, wired. What the dead left behind is swept away first.
 pub(crate) async fn engine(data: &Path) -> Result<Engine, Failure> {
@@ -35,13 +35,15 @@ pub(crate) async fn engine(data: &Path) -> Result<Engine, Failure> {
         machine: Machine::of(variables()),
     };
     let containers = Arc::new(Containers::new(containers, store.clone(), runtime));
-    let machines = Machines::new(GUEST, data.to_owned());
+    let machines = Machines::new(GUEST, WINDOWS, data.to_owned());
+    let in_machines = Arc::new(containers.with_machines(Arc::new(machines.clone())));
     let engine = Engine {
         data: data.to_owned(),
         ledger: Ledger::open(&data.join("ledger.sqlite")).await?,
         store,
         environment: containers.clone(),
-        others: vec![Arc::new(containers.with_machines(Arc::new(machines.clone())))],
+        others: vec![in_machines.clone()],
+        systems: in_machines,
         bootstrapper: Arc::new(Mmdebstrap { apt: PathBuf::from("/etc/apt") }),
         disks: Arc::new(machines),
         runner: containers,

@@ -12,6 +12,7 @@ use super::name::{AppName, BaseName};
 use super::source::CommitId;
 use crate::digest::{Digest, ManifestDigest, PlanDigest};
 use crate::packages::Pinned;
+use crate::system::SystemSpec;
 
 /// The label that holds an [`ArtifactLabel`].
 pub const ARTIFACT_LABEL: &str = "io.tillage.artifact";
@@ -86,6 +87,9 @@ pub struct MachineLabel {
     pub machine_type: String,
     /// The least memory, in bytes: with so much it was tried.
     pub min_memory: u64,
+    /// The system on its disk, where that is none of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<SystemSpec>,
 }
 
 impl MachineLabel {
@@ -97,6 +101,7 @@ impl MachineLabel {
             disk_bus: "virtio".to_owned(),
             machine_type: "q35".to_owned(),
             min_memory: MIN_MEMORY,
+            system: None,
         }
     }
 }

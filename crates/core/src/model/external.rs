@@ -7,6 +7,7 @@ use super::base::{BadBaseFile, kind};
 use super::name::BaseName;
 use crate::contract::{self, ContractSpec, Reading, RunSpec};
 use crate::digest::Digest;
+use crate::system::SystemSpec;
 use crate::words::explain_toml;
 
 /// What is known of a base that others made. It has no recipe: it cannot be made again, only be imported again.
@@ -59,13 +60,19 @@ pub struct ExternalFileOf<C> {
     /// The base that runs the result, where an app does not say another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunSpec>,
+    /// The disk stays one: nobody but the system on it reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<SystemSpec>,
 }
 
 impl ExternalFile {
     /// Reads the text of such a file.
     pub fn parse(text: &str) -> Result<Self, BadBaseFile> {
         let kind = kind(text, "contract", &contract::KINDS)?;
-        let file = contract::read(&kind, Text(text))?;
+        let mut file = contract::read(&kind, Text(text))?;
+        if let (Some(system), Some(contract)) = (&file.system, &mut file.contract) {
+            system.adapt(contract).map_err(BadBaseFile::Sense)?;
+        }
         file.contract.iter().try_for_each(ContractSpec::check).map_err(BadBaseFile::Sense)?;
         Ok(file)
     }
@@ -87,6 +94,7 @@ impl Reading for Text<'_> {
             tags: file.tags,
             contract: file.contract.map(contract),
             run: file.run,
+            system: file.system,
         })
     }
 }
@@ -100,6 +108,7 @@ impl Default for ExternalFile {
             tags: Vec::new(),
             contract: None,
             run: None,
+            system: None,
         }
     }
 }

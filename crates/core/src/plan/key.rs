@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{Deed, Footing, Mounted, Plan, Reuse, Selection, Sight, Stage, digest_of};
 use crate::digest::{Digest, ManifestDigest};
+use crate::system::SystemSpec;
 
 #[derive(Serialize)]
 struct Inputs<'a> {
@@ -15,6 +16,8 @@ struct Inputs<'a> {
     environment: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     kernel: Option<&'a Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    system: Option<&'a SystemSpec>,
     volatile: &'a [String],
     /// For each tree that goes into it, in the order of [`Stage::trees`].
     trees: &'a [Option<Tree<'a>>],
@@ -139,6 +142,7 @@ fn key(plan: &Plan, trees: &[Option<Tree<'_>>], stage: &Stage) -> Digest {
         version: plan.version,
         environment: &plan.environment,
         kernel: machine.and_then(|machine| machine.kernel.as_ref()).map(|kernel| &kernel.digest),
+        system: plan.system.as_ref().map(|system| &system.spec),
         volatile: &plan.volatile,
         trees,
         stage: &stage.bare(),

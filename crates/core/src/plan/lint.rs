@@ -1,6 +1,7 @@
 //! What is wrong with a plan, whoever wrote it. Run on every plan in tests and in production.
 
 use super::{Deed, Footing, Place, Plan, Reuse, Step};
+use crate::system::is_place;
 
 /// Something that a plan must not say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,10 @@ pub struct Finding {
 
 /// Everything that is wrong with this plan.
 pub fn lint(plan: &Plan) -> Vec<Finding> {
+    let path_finding: fn(&str) -> Option<String> = match plan.system {
+        Some(_) => place_finding,
+        None => path_finding,
+    };
     let mut found = Vec::new();
     let mut say = |place: &str, what: String| {
         found.push(Finding { place: place.to_owned(), what });
@@ -46,12 +51,12 @@ pub fn lint(plan: &Plan) -> Vec<Finding> {
                     };
                     path_finding(path).into_iter().for_each(|what| say(&stage.name, what));
                 }
-                Deed::Run(step) => step_findings(step).into_iter().for_each(|what| say(&step.name, what)),
+                Deed::Run(step) => step_findings(step, path_finding).into_iter().for_each(|what| say(&step.name, what)),
             }
         }
     }
     for step in plan.test.iter().chain(&plan.finish) {
-        step_findings(step).into_iter().for_each(|what| say(&step.name, what));
+        step_findings(step, path_finding).into_iter().for_each(|what| say(&step.name, what));
     }
     for cache in &plan.caches {
         // It becomes a directory's name on the host.
@@ -71,7 +76,7 @@ pub fn lint(plan: &Plan) -> Vec<Finding> {
     found
 }
 
-fn step_findings(step: &Step) -> Vec<String> {
+fn step_findings(step: &Step, path_finding: fn(&str) -> Option<String>) -> Vec<String> {
     let mut found: Vec<_> = path_finding(&step.dir).into_iter().collect();
     if step.argv.first().is_none_or(String::is_empty) {
         found.push("it runs nothing".to_owned());
@@ -92,6 +97,11 @@ fn step_findings(step: &Step) -> Vec<String> {
 fn path_finding(path: &str) -> Option<String> {
     let plain = path.starts_with('/') && !path.contains('\0') && path.split('/').all(|part| part != "..");
     (!plain).then(|| format!("`{path}` is not an absolute path without `..`"))
+}
+
+/// The same of a system that has drives.
+fn place_finding(path: &str) -> Option<String> {
+    (!is_place(path)).then(|| format!("`{path}` is not an absolute path of Windows without `..`"))
 }
 
 #[cfg(test)]

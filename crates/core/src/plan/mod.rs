@@ -27,6 +27,7 @@ use crate::digest::{Digest, ManifestDigest, PlanDigest};
 use crate::known::Need;
 use crate::model::source::{CommitId, SourceFile};
 use crate::packages::Pinned;
+use crate::system::SystemDraft;
 
 /// The version of this structure; another structure gets another number, so that digests never meet by accident.
 pub const VERSION: u32 = 4;
@@ -44,6 +45,9 @@ pub struct Plan {
     /// The machine that it is for; none: containers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<MachineDraft>,
+    /// The system that its base is, where that stays a disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<SystemDraft>,
     /// The base by whose contract it was written; none for a base made from nothing.
     pub base: Option<ManifestDigest>,
     /// The source; none for a base.

@@ -66,4 +66,7 @@ pub trait DiskMaker: Send + Sync {
 
     /// Writes such a disk as a compressed qcow2 that needs no other file.
     async fn compress(&self, disk: &Path, into: &Path) -> Result<(), Failure>;
+
+    /// Writes a disk of several files as one, in a format as QEMU calls it.
+    async fn flatten(&self, chain: &[PathBuf], format: &str, into: &Path) -> Result<(), Failure>;
 }

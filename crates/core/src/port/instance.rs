@@ -25,6 +25,16 @@ pub struct Layer {
     pub media_type: String,
 }
 
+impl Layer {
+    /// The form of layers of a disk: qcow2, which says what differs from the layers below it, and names no other file.
+    pub const DISK: &str = "application/vnd.tillage.disk.layer.v1+qcow2";
+
+    /// Is it of a disk, and not of a tree?
+    pub fn is_disk(&self) -> bool {
+        self.media_type == Self::DISK
+    }
+}
+
 /// A directory of the host that is mounted into an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {

@@ -6,6 +6,7 @@ mod instance;
 mod registry;
 mod runner;
 mod source;
+mod system;
 
 pub use disk::{DiskMaker, DiskOrder, ForeignDisk, MadeDisk};
 pub use instance::{
@@ -15,3 +16,4 @@ pub use instance::{
 pub use registry::{Fetched, Fetcher, MAX_DOCUMENT, Published, Registry, Sent};
 pub use runner::{Observed, RunMachine, RunRequest, Runner, Started};
 pub use source::{SourceTree, Sources};
+pub use system::{DiskFiles, End, Outcome, Sitting, Systems};

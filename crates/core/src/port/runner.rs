@@ -6,10 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::instance::Layer;
+use super::system::DiskFiles;
 use crate::fault::Failure;
 use crate::id::InstanceId;
 use crate::model::Launch;
 use crate::plan::{Bytes, Limits};
+use crate::system::SystemSpec;
 
 /// What is to run.
 #[derive(Debug, Clone)]
@@ -35,12 +37,16 @@ pub struct RunRequest {
 /// A machine that an artifact runs in. Its ports are all those of its services, and it is ready when each answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunMachine {
-    /// Its disk, as it sees the bytes; they are never written to.
-    pub disk: PathBuf,
+    /// Its disk.
+    pub disk: DiskFiles,
     /// The package of its kernel; none: of the disk's own.
     pub kernel: Option<PathBuf>,
     /// Of its memory.
     pub memory: Bytes,
+    /// The system on its disk, where that is none of ours: it does not say when it is ready.
+    pub system: Option<SystemSpec>,
+    /// What it calls itself.
+    pub hostname: String,
 }
 
 /// An instance that answers.

@@ -160,6 +160,7 @@ impl Recipe for DebianSpec {
             contract: "recipe/debian".to_owned(),
             environment: ground.environment.to_owned(),
             machine: None,
+            system: None,
             base: ground.from.map(|from| from.digest.clone()),
             source: None,
             stages: vec![Stage {

@@ -94,6 +94,7 @@ async fn engine(folder: &Path, environment: impl FnOnce(Store) -> Arc<dyn Enviro
         data,
         others: Vec::new(),
         bootstrapper: Arc::<Packages>::default(),
+        systems: Arc::new(till_testkit::Desks::default()),
         disks: Arc::new(till_testkit::Disks::default()),
         runner: Arc::<Bench>::default(),
         registry: shelf.clone(),

@@ -3,6 +3,7 @@
 //! ```text
 //! mod.rs    which stages are needed, in which order, and which are taken from before
 //! stage.rs  one stage: its instance, its deeds, its layer
+//! sitting.rs one stage in a system that does all of it itself
 //! spread.rs directories of another tree, each of which becomes a layer
 //! starts.rs why something cannot be started
 //! files.rs  archives of what is put into instances
@@ -12,6 +13,7 @@
 //! Stages that do not need each other are made at the same time, as many as there are processors.
 
 mod files;
+mod sitting;
 mod spread;
 mod stage;
 mod starts;
@@ -205,7 +207,10 @@ impl<'a> Mill<'a> {
                 self.report(&stage.name, began, true);
                 layer
             }
-            None => self.stage(number, stage, &trees, &gathered).await?,
+            None => match &self.milling.plan.system {
+                Some(system) => self.sit(system, number, stage, trees.first().map_or(&[][..], Vec::as_slice)).await?,
+                None => self.stage(number, stage, &trees, &gathered).await?,
+            },
         };
         let now = (self.milling.engine.now)();
         if !self.milling.keeps_layers {

@@ -324,7 +324,7 @@ impl Mill<'_> {
         Failure::new(self.milling.fault, what).hint(hint)
     }
 
-    fn journal(&self, step: &str) -> Journal<'_> {
+    pub(super) fn journal(&self, step: &str) -> Journal<'_> {
         let plain: String = step.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(60).collect();
         let number = {
             let mut story = self.story();

@@ -11,7 +11,7 @@ use till_core::dockerfile::spec::Choice;
 use till_engine::{Built, Engine, Event, LockUse, Made, Observer, Reach, Remake, Wish};
 use till_image::Store;
 use till_ledger::Ledger;
-use till_testkit::{Bench, Disks, Machine, MemorySource, Packages, Shelf};
+use till_testkit::{Bench, Desks, Disks, Machine, MemorySource, Packages, Shelf};
 
 /// The first part of every `base.toml` here.
 pub(crate) const HEAD: &str = "description = \"d\"\nowner = \"o\"\n[recipe]\nkind = \"debian\"\n";
@@ -55,6 +55,7 @@ pub(crate) struct House {
     pub(crate) packages: Arc<Packages>,
     pub(crate) bench: Arc<Bench>,
     pub(crate) disks: Arc<Disks>,
+    pub(crate) desks: Arc<Desks>,
     pub(crate) shelf: Arc<Shelf>,
     folder: TempDir,
 }
@@ -65,7 +66,7 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("data/images")).unwrap();
         let (machine, packages, bench) = (Machine::new(&store), Arc::<Packages>::default(), Arc::<Bench>::default());
-        let (shelf, disks) = (Arc::<Shelf>::default(), Arc::<Disks>::default());
+        let (shelf, disks, desks) = (Arc::<Shelf>::default(), Arc::<Disks>::default(), Arc::<Desks>::default());
         let engine = Engine {
             data: folder.path().join("data"),
             ledger: Ledger::in_memory().await.unwrap(),
@@ -73,6 +74,7 @@ impl House {
             environment: Arc::new(machine.clone()),
             others: Vec::new(),
             bootstrapper: packages.clone(),
+            systems: desks.clone(),
             disks: disks.clone(),
             runner: bench.clone(),
             registry: shelf.clone(),
@@ -82,7 +84,7 @@ impl House {
             settings: Settings::default(),
             now: || 1_000_000,
         };
-        Self { engine, machine, packages, bench, disks, shelf, folder }
+        Self { engine, machine, packages, bench, disks, desks, shelf, folder }
     }
 
     /// One with the base `base`, whose contract is [`CONTRACT`].

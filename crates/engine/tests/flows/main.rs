@@ -26,3 +26,4 @@ mod prepare;
 mod recreate;
 mod reuse;
 mod running;
+mod system;

@@ -77,6 +77,18 @@ impl Machine {
         }
     }
 
+    /// The same files for who has no places of theirs: with the variables by which clients are told where they are.
+    pub(super) fn named_files(&self) -> Vec<(Vec<String>, PathBuf)> {
+        let names = |place: &Path| match place.to_str() {
+            Some(LENT_BUNDLE) => TRUST.map(str::to_owned).to_vec(),
+            Some("/etc/pip.conf") => vec!["PIP_CONFIG_FILE".to_owned()],
+            Some("/etc/npmrc") => vec!["NPM_CONFIG_GLOBALCONFIG".to_owned()],
+            _ => Vec::new(),
+        };
+        let named = self.files.iter().map(|(file, place)| (names(place), file.clone()));
+        named.filter(|(names, _)| !names.is_empty()).collect()
+    }
+
     /// The variables of a step with a network, in an instance where `mounted` of the files are in place.
     pub(super) fn variables(&self, mounted: &[&Path]) -> BTreeMap<String, String> {
         let mut env = self.env.clone();

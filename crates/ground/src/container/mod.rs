@@ -29,6 +29,7 @@ mod runner;
 mod runtime;
 mod seat;
 mod seccomp;
+mod sitting;
 mod spec;
 mod startable;
 mod step;

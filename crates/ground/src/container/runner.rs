@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use till_core::id::InstanceId;
 use till_core::model::Launch;
 use till_core::plan::Limits;
-use till_core::port::{Evidence, Observed, RunRequest, Runner, Started};
+use till_core::port::{DiskFiles, Evidence, Observed, RunRequest, Runner, Started};
+use till_core::system::SystemSpec;
 use till_core::{Failure, Fault};
 
 use super::health::ask;
@@ -60,7 +61,9 @@ pub(super) struct Order {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct MachineOrder {
-    pub(super) disk: PathBuf,
+    pub(super) disk: DiskFiles,
+    pub(super) system: Option<SystemSpec>,
+    pub(super) hostname: String,
     pub(super) kernel: Option<PathBuf>,
     /// Bytes.
     pub(super) memory: u64,
@@ -180,7 +183,12 @@ impl Containers {
         let folder = self.folder(&request.id);
         let health = request.launch.health.as_ref();
         let health = health.filter(|health| ports.iter().any(|published| published.port.name == health.port));
-        let boot = request.machine.as_ref().map_or(Duration::ZERO, |_| BOOT);
+        let system = request.machine.as_ref().and_then(|machine| machine.system.as_ref());
+        let boot = match (&request.machine, system) {
+            (None, _) => Duration::ZERO,
+            (Some(_), None) => BOOT,
+            (Some(_), Some(system)) => Duration::from_secs(system.boot.0),
+        };
         let within = boot + Duration::from_secs(health.map_or(60, |health| health.within.0));
         let mut unanswered: Vec<_> = ports.iter().collect();
         let began = Instant::now();
@@ -198,7 +206,7 @@ impl Containers {
             self.bury(&request.id);
             let running = read_json::<Running>(&folder, "running.json");
             // What listens in a machine it says itself.
-            let is_up = request.machine.is_none() || folder.join(READY).exists();
+            let is_up = request.machine.is_none() || system.is_some() || folder.join(READY).exists();
             if let Some(running) = running.filter(|_| is_up) {
                 let inside = request.machine.is_none().then_some(running.pid);
                 while let Some(Published { port, host }) = unanswered.first() {
@@ -371,6 +379,8 @@ fn order(house: &House, request: RunRequest, forwards: Vec<Forward>) -> Result<F
     };
     let machine = request.machine.map(|machine| MachineOrder {
         disk: machine.disk,
+        system: machine.system,
+        hostname: machine.hostname,
         kernel: machine.kernel,
         memory: machine.memory.0,
     });

@@ -110,6 +110,8 @@ async fn live(
     let once = order.launch.ports.iter().all(|port| port.process != order.process).then_some(order.process.as_str());
     let life = Life {
         disk: &machine.disk,
+        system: machine.system.as_ref(),
+        hostname: &machine.hostname,
         kernel: machine.kernel.as_deref(),
         overlay: &folder.upper().join("disk"),
         memory: machine.memory,

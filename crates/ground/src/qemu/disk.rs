@@ -84,6 +84,10 @@ impl DiskMaker for Machines {
         process::output(command).await?;
         Ok(())
     }
+
+    async fn flatten(&self, chain: &[PathBuf], format: &str, into: &Path) -> Result<(), Failure> {
+        super::chain::flatten(chain, format, into).await
+    }
 }
 
 /// A path that qemu-img takes for one: not for a protocol, nor for an option.

@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use till_core::plan::Network;
-use till_core::port::{Evidence, Exit, LogSink};
+use till_core::port::{Evidence, Exit, LogSink, Outcome};
+use till_core::system::Said;
 use till_core::{Failure, Fault};
 use till_guest::{Command, JOB, Job, TREE, Word};
 
-use super::boot;
 use super::machine::{Draft, Event, Shape, Tail, Vm};
 use super::{Machines, io, share, wire};
-use crate::hypervisor::{Errand, Hypervisor, Life, Told};
+use super::{attend, boot, chain};
+use crate::hypervisor::{Attendance, Errand, Hypervisor, Life, Told};
 
 /// What the guest's own kernel takes.
 const KERNEL_BYTES: u64 = 256 << 20;
@@ -61,7 +62,7 @@ impl Hypervisor for Machines {
         draft.file("-kernel", &boot.vmlinuz).file("-initrd", &initrd).args(["-append", COMMAND_LINE]);
         draft.tree(TREE, &socket);
         if let Some(wire) = wire {
-            draft.card(wire);
+            draft.card(wire, "virtio-net-pci");
         }
         if errand.terminal {
             draft.terminal();
@@ -83,6 +84,19 @@ impl Hypervisor for Machines {
         log: &mut dyn LogSink,
     ) -> Result<Evidence, Failure> {
         super::life::live(self, life, told, stop, log).await
+    }
+
+    async fn attend(
+        &self,
+        order: &Attendance<'_>,
+        delta: Option<&Path>,
+        told: &mut (dyn FnMut(Said) + Send),
+    ) -> Result<Outcome, Failure> {
+        let outcome = attend::attend(self, order, told).await?;
+        if let (Outcome::Done, Some(into)) = (&outcome, delta) {
+            chain::delta(order.chain, order.overlay, order.work, into).await?;
+        }
+        Ok(outcome)
     }
 
     async fn collect(&self) -> Result<u64, Failure> {

@@ -4,15 +4,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::json;
 use till_core::Failure;
+use till_core::plan::Bytes;
 use till_core::port::{Evidence, LogSink};
 use till_guest::Word;
 
+use super::attend::Setting;
 use super::machine::{Button, Draft, Event, Shape, Tail, Vm};
-use super::{MachineError, Machines, boot, errand, io, wire};
+use super::{MachineError, Machines, attend, boot, chain, errand, wire};
 use crate::hypervisor::{Life, Told};
-use crate::process;
 
 /// With less no kernel starts.
 const LEAST: u64 = 256 << 20;
@@ -29,7 +29,8 @@ pub(super) async fn live(
 ) -> Result<Evidence, Failure> {
     let said = life.folder.join("qemu.log");
     let (mut vm, mut button) = start(machines, life, &said).await?;
-    let (mut ready, mut stopped, mut evidence) = (false, false, None);
+    // One that does not say when it is ready is asked from outside.
+    let (mut ready, mut stopped, mut evidence) = (life.system.is_some(), false, None);
     let mut console = Tail::default();
     let patience = tokio::time::sleep(Duration::from_secs(u64::from(u32::MAX)));
     tokio::pin!(patience, stop);
@@ -63,6 +64,8 @@ pub(super) async fn live(
                 patience.as_mut().reset(tokio::time::Instant::now() + LAST_WORDS);
             }
             Event::Word(Word::Failed { why }) => log.write(format!("till: {why}\n").as_bytes()),
+            // What its services say.
+            Event::Log(bytes) if life.system.is_some() => log.write(&bytes),
             Event::Word(_) | Event::Log(_) => {}
             Event::Off => break,
         }
@@ -80,12 +83,31 @@ pub(super) async fn live(
 
 /// Starts it. What QEMU itself has to say goes to `said`.
 async fn start(machines: &Machines, life: &Life<'_>, said: &Path) -> Result<(Vm, Button), Failure> {
+    chain::overlay(life.disk, life.overlay, if life.system.is_some() { 0 } else { life.limits.disk.0 }).await?;
+    if let Some(system) = life.system {
+        let drive = attend::bare_drive(life.hostname, life.folder).await?;
+        let setting = Setting {
+            system,
+            disk: life.disk,
+            overlay: life.overlay,
+            drive: &drive,
+            memory: Bytes(life.memory),
+            cpu: life.limits.cpu,
+            network: true,
+            forwards: life.forwards,
+            forwarder: life.forwarder,
+            folder: life.folder,
+            adopt: life.adopt,
+            said,
+        };
+        let (vm, button, _) = attend::start(machines, &setting).await?;
+        return Ok((vm, button));
+    }
     let boot = match life.kernel {
         Some(package) => Some(boot::of_package(package, &machines.data.join("kernels")).await?),
         None => None,
     };
     let accel = machines.accel(boot.as_ref(), life.folder, life.adopt).await;
-    overlay(life).await?;
     let wire = wire::connect(life.folder, life.forwarder, life.forwards).await?;
     let shape = Shape {
         accel,
@@ -93,30 +115,11 @@ async fn start(machines: &Machines, life: &Life<'_>, said: &Path) -> Result<(Vm,
         processors: errand::processors(life.limits.cpu),
     };
     let mut draft = Draft::new(&shape)?;
-    let drive = json!({
-        "node-name": "root", "driver": "qcow2", "discard": "unmap",
-        "cache": { "direct": false, "no-flush": true },
-        "file": { "driver": "file", "filename": life.overlay, "cache": { "direct": false, "no-flush": true } },
-    });
+    let drive = chain::over(life.disk, life.overlay)?;
     draft.args(["-blockdev", &drive.to_string(), "-device", "virtio-blk-pci,drive=root,bootindex=0"]);
     if let Some(wire) = wire {
-        draft.card(wire);
+        draft.card(wire, "virtio-net-pci");
     }
     let button = draft.button()?;
     Ok((draft.start(life.adopt, said)?, button))
-}
-
-/// What it writes, over the disk, which has no format but its bytes.
-async fn overlay(life: &Life<'_>) -> Result<(), Failure> {
-    let there = std::fs::metadata(life.disk).map_err(io("look at", life.disk))?.len();
-    let size = there.saturating_add(life.limits.disk.0);
-    let backing = std::path::absolute(life.disk).map_err(io("find", life.disk))?;
-    create(life.overlay, &backing, size).await
-}
-
-async fn create(overlay: &Path, backing: &Path, size: u64) -> Result<(), Failure> {
-    let mut command = process::command("qemu-img");
-    command.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]).arg(backing).arg(overlay).arg(size.to_string());
-    process::output(command).await?;
-    Ok(())
 }

@@ -19,6 +19,8 @@ use super::wire::Wire;
 use crate::process;
 
 const PROGRAM: &str = "qemu-system-x86_64";
+/// No other program, no other ids, no other limits.
+const SANDBOX: [&str; 2] = ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"];
 /// A word that is longer is no word.
 const MAX_WORD: usize = 64 << 10;
 
@@ -98,7 +100,7 @@ impl Draft {
     pub(super) fn new(shape: &Shape) -> Result<Self, Failure> {
         let mut command = process::command(PROGRAM);
         command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
-        command.args(["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]);
+        command.args(SANDBOX);
         command.args(shape.accel.arguments());
         // Shared, so that a helper can read what the guest puts into it.
         command.arg("-object").arg(format!("memory-backend-memfd,id=memory,size={}M,share=on", shape.mebibytes));
@@ -109,6 +111,24 @@ impl Draft {
         command.args(["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"]);
         let (control, log) = (port(&mut command, CONTROL, "control")?, port(&mut command, LOG, "log")?);
         Ok(Self { command, control, log, wire: None, terminal: false })
+    }
+
+    /// A machine for a system that is none of ours: it may restart itself, has the hardware of a usual one, and its second serial
+    /// port is what we hear of it.
+    pub(super) fn of_system(shape: &Shape, machine: &str) -> Result<Self, Failure> {
+        let mut command = process::command(PROGRAM);
+        command.args(["-nodefaults", "-no-user-config", "-display", "none", "-rtc", "base=localtime"]);
+        command.args(SANDBOX);
+        command.args(shape.accel.arguments());
+        command.args(["-M", machine, "-m", &format!("{}M", shape.mebibytes), "-smp", &shape.processors.to_string()]);
+        // Without one, boot loaders wait for ever to write something on it.
+        command.args(["-device", "VGA", "-device", "virtio-rng-pci"]);
+        command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
+        let (log, number) = pair(&mut command)?;
+        command.arg("-chardev").arg(format!("socket,id=log,fd={number}")).args(["-serial", "chardev:log"]);
+        // It has no words of ours: nobody is at the other end.
+        let nobody = UnixStream::pair().map_err(io("make", "a socket"))?.0;
+        Ok(Self { command, control: nobody, log, wire: None, terminal: false })
     }
 
     pub(super) fn args<'a>(&mut self, arguments: impl IntoIterator<Item = &'a str>) -> &mut Self {
@@ -122,11 +142,11 @@ impl Draft {
         self
     }
 
-    /// A network card.
-    pub(super) fn card(&mut self, wire: Wire) -> &mut Self {
+    /// A network card of that model.
+    pub(super) fn card(&mut self, wire: Wire, model: &str) -> &mut Self {
         let end = process::inherits(&mut self.command, wire.end);
         self.command.arg("-netdev").arg(format!("stream,id=net,server=off,addr.type=fd,addr.str={end}"));
-        self.command.args(["-device", "virtio-net-pci,netdev=net,romfile="]);
+        self.command.arg("-device").arg(format!("{model},netdev=net,romfile="));
         self.wire = Some(wire.child);
         self
     }

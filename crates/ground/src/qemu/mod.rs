@@ -8,6 +8,9 @@
 //!
 //! errand.rs    Hypervisor: one step of a preparation, in a machine of its own
 //! life.rs      Hypervisor: a machine that runs from a disk
+//! attend.rs    Hypervisor: a system that stays a disk, handed a job at its start
+//! drive.rs     on what it is handed that
+//! chain.rs     disks of several files, and what is written over them
 //! boot.rs      what that starts from
 //! share.rs     the tree that it sees: virtiofsd
 //! wire.rs      its way out: passt
@@ -19,8 +22,11 @@
 //! qemu-img is always told the format, never left to find it out: what a guest wrote may look like anything.
 
 mod accel;
+mod attend;
 mod boot;
+mod chain;
 mod disk;
+mod drive;
 mod errand;
 mod foreign;
 mod furnish;
@@ -40,13 +46,15 @@ use till_core::{Blame, Failure, Fault};
 #[derive(Debug, Clone)]
 pub struct Machines {
     guest: &'static [u8],
+    windows: &'static [u8],
     data: PathBuf,
 }
 
 impl Machines {
-    /// With the program that is the first process of our machines, and where everything is kept.
-    pub fn new(guest: &'static [u8], data: PathBuf) -> Self {
-        Self { guest, data }
+    /// With the program that is the first process of our machines, the one that works in Windows (empty where this binary was
+    /// built without it), and where everything is kept.
+    pub fn new(guest: &'static [u8], windows: &'static [u8], data: PathBuf) -> Self {
+        Self { guest, windows, data }
     }
 }
 
@@ -73,6 +81,16 @@ enum MachineError {
     Unread { disk: String, said: String },
     #[error("its tree takes more than {limit}")]
     Large { limit: till_core::plan::Bytes },
+    #[error("this binary was built without the program that works in Windows")]
+    NoProgram,
+    #[error("this machine has no UEFI for machines")]
+    NoUefi,
+    #[error("the system was off before it had done anything")]
+    OffBefore,
+    #[error("the system said nothing within {} s", .0.as_secs())]
+    Silent(std::time::Duration),
+    #[error("the system was done, and was not off within {} s", .0.as_secs())]
+    StaysOn(std::time::Duration),
     #[error("a disk of {size} is too small: what is on it takes {needed}")]
     Small { size: till_core::plan::Bytes, needed: till_core::plan::Bytes },
 }
@@ -84,7 +102,8 @@ impl Blame for MachineError {
             Self::NoKernel | Self::NotAKernel(_) | Self::Unread { .. } | Self::Large { .. } | Self::Small { .. } => {
                 Fault::Caller
             }
-            Self::Kernels(..) => Fault::Base,
+            Self::NoProgram | Self::NoUefi => Fault::House,
+            Self::Kernels(..) | Self::OffBefore | Self::Silent(_) | Self::StaysOn(_) => Fault::Base,
             Self::Off => Fault::Source,
         }
     }
@@ -100,6 +119,12 @@ impl Blame for MachineError {
             }
             Self::Large { .. } => "take out of it what is no part of a base",
             Self::NoShare | Self::Network(_) => "`till doctor` checks what this machine offers",
+            Self::NoProgram => "build it where x86_64-w64-mingw32-gcc is (Debian: gcc-mingw-w64-x86-64-win32)",
+            Self::NoUefi => "install OVMF (Debian: ovmf), or give it a disk that starts by BIOS",
+            Self::OffBefore | Self::Silent(_) => {
+                "docs/guide/windows.md says what a disk needs: something in it has to read the drive that it is handed"
+            }
+            Self::StaysOn(_) => "let its power button switch it off",
             Self::NoKernel => "name a package that has one, e.g. --kernel linux-image-cloud-amd64",
             Self::Kernels(..) => "a base for machines has exactly one kernel: name its package with the version",
             Self::NotAKernel(_) => "Debian's are called linux-image-VERSION-FLAVOUR, e.g. linux-image-cloud-amd64",

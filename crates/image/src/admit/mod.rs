@@ -3,6 +3,7 @@
 //! What is admitted keeps its bytes, and so its digests. Nothing of it is in the store before all of it was looked
 //! through; who dies meanwhile leaves files that the next sweep takes.
 
+mod disk;
 mod documents;
 mod layer;
 mod limits;
@@ -10,6 +11,7 @@ mod names;
 
 use std::io::Read;
 
+use till_core::port::Layer;
 use till_core::{DiffId, Digest, ManifestDigest};
 
 use crate::compress::Compression;
@@ -71,6 +73,10 @@ pub(crate) fn take(
     let mut notices = Vec::new();
     let mut left = limits.bytes;
     for (listed, diff_id) in layers.iter().zip(&diff_ids) {
+        if listed.media_type == Layer::DISK {
+            left -= disk::take_disk(from, store, listed, diff_id, left, &mut staged)?;
+            continue;
+        }
         if Compression::of_media_type(&listed.media_type).is_none() {
             return Err(refused(format!("a layer is of the unknown type `{}`", brief(&listed.media_type))));
         }

@@ -110,6 +110,11 @@ pub fn check(path: &Path, name: &str, format: DiskFormat) -> Result<Result<u64, 
     })
 }
 
+/// Whether a file of that length, which begins so, can be taken as a qcow2: if not, why.
+pub(crate) fn check_qcow2(head: &[u8], length: u64) -> Result<u64, String> {
+    qcow2(head, length)
+}
+
 fn raw(head: &[u8], length: u64) -> Result<u64, String> {
     for (magic, at, what) in MAGICS {
         let at = usize::try_from(at).unwrap_or(0);

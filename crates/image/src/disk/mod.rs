@@ -21,6 +21,7 @@ mod initramfs;
 mod table;
 
 pub use ext4::settle;
+pub(crate) use header::check_qcow2;
 pub use header::{BadDisk, DiskFormat, check};
 pub use initramfs::{Initramfs, initramfs};
 pub use table::{BootSector, DiskIds, ESP_BYTES, ESP_OFFSET, ROOT_OFFSET, root_bytes, write_table};

@@ -16,6 +16,8 @@ use crate::store::{BlobWriter, Store};
 /// The form in which a layer is wanted, where it is not in that form.
 pub(super) fn is_other(layer: &Layer, wanted: ExportCompression) -> Option<Compression> {
     match wanted {
+        // A disk is compressed in itself.
+        _ if layer.is_disk() => None,
         ExportCompression::Convert(to) if Compression::of_media_type(&layer.media_type) != Some(to) => Some(to),
         _ => None,
     }

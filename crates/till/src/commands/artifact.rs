@@ -16,7 +16,10 @@ pub(super) async fn run(engine: &Engine, command: Artifact, screen: &Screen) -> 
         Artifact::List => list(engine, screen).await,
         Artifact::Show { artifact } => {
             let entry = engine.artifact(&artifact).await?;
-            show(&entry, &engine.take_inventory(&entry.image).await?, screen);
+            // What is on a disk that stays one nobody knows.
+            let system = entry.label.machine.as_ref().is_some_and(|machine| machine.system.is_some());
+            let inventory = if system { None } else { Some(engine.take_inventory(&entry.image).await?) };
+            show(&entry, inventory.as_ref(), screen);
             Ok(())
         }
         Artifact::Export { artifact, target, compression, disk } => match disk::wished(&target, &disk)? {
@@ -79,7 +82,7 @@ async fn list(engine: &Engine, screen: &Screen) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show(entry: &ArtifactEntry, inventory: &Inventory, screen: &Screen) {
+fn show(entry: &ArtifactEntry, inventory: Option<&Inventory>, screen: &Screen) {
     let launch = &entry.label.launch;
     let size: u64 = entry.image.layers.iter().map(|layer| layer.size).sum();
     let layers: Vec<_> = entry.image.layers.iter().map(|layer| json!({ "digest": layer.blob, "diff_id": layer.diff_id, "size": layer.size, "media_type": layer.media_type })).collect();
@@ -99,8 +102,8 @@ fn show(entry: &ArtifactEntry, inventory: &Inventory, screen: &Screen) {
         "layers": layers,
         "launch": launch,
         "machine": entry.label.machine,
-        "distribution": inventory::distribution(&inventory.distribution),
-        "packages": inventory.packages.len(),
+        "distribution": inventory.map(|inventory| inventory::distribution(&inventory.distribution)),
+        "packages": inventory.map(|inventory| inventory.packages.len()),
     });
     let mut rows = vec![
         vec!["artifact".to_owned(), entry.fact.digest.to_string()],
@@ -109,10 +112,12 @@ fn show(entry: &ArtifactEntry, inventory: &Inventory, screen: &Screen) {
         vec!["commit".to_owned(), entry.fact.commit.as_ref().map_or("none".to_owned(), ToString::to_string)],
         vec!["plan".to_owned(), entry.fact.plan.to_string()],
         vec!["made".to_owned(), time(entry.fact.made)],
-        vec!["distribution".to_owned(), clean(&inventory.distribution.describe())],
-        vec!["packages".to_owned(), inventory.packages.len().to_string()],
         vec!["size".to_owned(), format!("{:.1} MB in {} layers, compressed", size as f64 / 1e6, layers.len())],
     ];
+    if let Some(inventory) = inventory {
+        rows.push(vec!["distribution".to_owned(), clean(&inventory.distribution.describe())]);
+        rows.push(vec!["packages".to_owned(), inventory.packages.len().to_string()]);
+    }
     rows.extend(entry.label.machine.as_ref().map(|machine| {
         let own = "the image's own".to_owned();
         let kernel = machine.kernel.as_ref();

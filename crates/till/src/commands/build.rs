@@ -19,7 +19,7 @@ use crate::screen::{Screen, clean};
 async fn wish(engine: &Engine, build: &Build) -> Result<Wish, Failure> {
     if build.keep_failed {
         let caller = |what: &str, hint: &str| Err(Failure::new(Fault::Caller, what).hint(hint));
-        if build.environment != EnvironmentName::Qemu || build.no_boot {
+        if build.environment != Some(EnvironmentName::Qemu) || build.no_boot {
             return caller("--keep-failed gives a shell in the machine of a step", "--in qemu --keep-failed");
         }
         if !std::io::stdin().is_terminal() {
@@ -30,8 +30,8 @@ async fn wish(engine: &Engine, build: &Build) -> Result<Wish, Failure> {
         }
     }
     let environment = match (build.environment, build.no_boot) {
-        (EnvironmentName::Qemu, true) => EnvironmentName::Container,
-        (EnvironmentName::Container, true) => {
+        (Some(EnvironmentName::Qemu), true) => Some(EnvironmentName::Container),
+        (_, true) => {
             return Err(
                 Failure::new(Fault::Caller, "--no-boot is for machines").hint("--in qemu --no-boot, or --to disk")
             );
@@ -48,7 +48,7 @@ async fn wish(engine: &Engine, build: &Build) -> Result<Wish, Failure> {
         buildpacks: build.buildpack.iter().map(|named| place(named)).collect(),
         // Who builds a directory of this machine wrote what is in it, or answers for it.
         reach: if Path::new(&build.source).exists() { Reach::Machine } else { Reach::World },
-        environment: Some(environment.name().to_owned()),
+        environment: environment.map(|environment| environment.name().to_owned()),
         disk: build.to.contains(&Form::Disk) || build.no_boot,
         kernel: build.kernel.clone(),
         looks: build.keep_failed,

@@ -40,25 +40,25 @@ pub(super) fn place(target: &str) -> Result<(PathBuf, DiskFormat), Failure> {
 
 /// What was written.
 pub(super) fn show(target: &str, wish: &DiskWish, written: &WrittenDisk, mut value: Value, screen: &Screen) {
-    let made = &written.made;
+    let made = written.made.as_ref();
     let package = written.kernel.as_ref();
     value["file"] = json!(wish.file);
     value["format"] = json!(wish.format.as_str());
     value["digest"] = json!(written.digest);
     value["bytes"] = json!(written.bytes);
-    value["size"] = json!(made.size.0);
+    value["size"] = json!(written.size.0);
     value["kernel"] = json!({
-        "release": made.kernel,
+        "release": made.map(|made| &made.kernel),
         "package": package.map(|package| &package.name),
         "version": package.map(|package| &package.version),
         "digest": package.map(|package| &package.digest),
     });
-    value["init"] = json!(if made.systemd { "systemd" } else { "till" });
+    value["init"] = json!(made.map(|made| if made.systemd { "systemd" } else { "till" }));
     let text = format!(
         "{target} {}: kernel {}, a disk of {} in {:.1} MB",
         written.digest,
-        made.kernel,
-        made.size,
+        made.map_or("its own", |made| &made.kernel),
+        written.size,
         written.bytes as f64 / 1e6
     );
     screen.result(&value, &text);

@@ -18,6 +18,21 @@ struct Check {
     remedy: &'static str,
 }
 
+/// What work is done with, and how it is had where it is missing.
+const TOOLS: [(&str, &str); 11] = [
+    ("git", "apt-get install git"),
+    ("mmdebstrap", "apt-get install mmdebstrap"),
+    ("pasta", "apt-get install passt"),
+    ("passt", "apt-get install passt; only machines need it"),
+    ("qemu-system-x86_64", "apt-get install qemu-system-x86; only machines need it"),
+    ("qemu-img", "apt-get install qemu-utils; only disks need it"),
+    ("grub-mkimage", "apt-get install grub-common grub-pc-bin grub-efi-amd64-bin; only disks need it"),
+    ("mkfs.vfat", "apt-get install dosfstools; only disks need it"),
+    ("mcopy", "apt-get install mtools; only disks need it"),
+    ("xorriso", "apt-get install xorriso; only systems that stay disks need it"),
+    ("depmod", "apt-get install kmod; only disks need it"),
+];
+
 pub(super) async fn doctor(data: &Path, screen: &Screen) -> Result<ExitCode, Failure> {
     let config = Config::read(data)?;
     let mut checks =
@@ -29,18 +44,7 @@ pub(super) async fn doctor(data: &Path, screen: &Screen) -> Result<ExitCode, Fai
         "sysctl user.max_user_namespaces=10000",
     ));
     checks.push(tun());
-    for (tool, remedy) in [
-        ("git", "apt-get install git"),
-        ("mmdebstrap", "apt-get install mmdebstrap"),
-        ("pasta", "apt-get install passt"),
-        ("passt", "apt-get install passt; only machines need it"),
-        ("qemu-system-x86_64", "apt-get install qemu-system-x86; only machines need it"),
-        ("qemu-img", "apt-get install qemu-utils; only disks need it"),
-        ("grub-mkimage", "apt-get install grub-common grub-pc-bin grub-efi-amd64-bin; only disks need it"),
-        ("mkfs.vfat", "apt-get install dosfstools; only disks need it"),
-        ("mcopy", "apt-get install mtools; only disks need it"),
-        ("depmod", "apt-get install kmod; only disks need it"),
-    ] {
+    for (tool, remedy) in TOOLS {
         checks.push(found(tool, remedy));
     }
     checks.push(Check {

@@ -26,7 +26,7 @@ pub(crate) async fn run(arguments: Arguments, screen: &Screen) -> Result<ExitCod
     if let Command::Supervise { folder } = &arguments.command {
         // DATA/instances/ID
         let data = folder.ancestors().nth(2).map(Path::to_owned).unwrap_or_default();
-        let machines = till_ground::qemu::Machines::new(crate::inside::GUEST, data);
+        let machines = till_ground::qemu::Machines::new(crate::inside::GUEST, crate::inside::WINDOWS, data);
         till_ground::container::supervise(folder, &machines).await?;
         return Ok(ExitCode::SUCCESS);
     }

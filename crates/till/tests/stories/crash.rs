@@ -313,16 +313,20 @@ fn killed_in_a_machine(events: &[&str]) {
     let (data, app) = (own_data(), crashing());
     let data = data.path();
     let path = app.path().to_str().unwrap();
-    let arguments = ["build", path, "--base", "crash", "--name", "machine", "--afresh", "--in", "qemu"];
+    killed_at(data, &["build", path, "--base", "crash", "--name", "machine", "--afresh", "--in", "qemu"], events);
+}
+
+/// Kills a build at each of these events, and interrupts it at the first and when it boots what it made.
+pub fn killed_at(data: &Path, arguments: &[&str], events: &[&str]) {
     let mut dead = BTreeSet::new();
     for event in events {
-        assert!(killed(data, &arguments, |said| said.contains(event)), "there was no `{event}`");
+        assert!(killed(data, arguments, |said| said.contains(event)), "there was no `{event}`");
         dead.extend(swept(data, event));
         assert_eq!(unended(data), 0, "{event}");
     }
     assert_eq!(till_in(data, &["artifact", "list", "--json"]).ok().json()["items"], serde_json::json!([]));
     for event in [events[0], "→ boot"] {
-        let (ids, said) = interrupted(spawn(data, &arguments), data, event);
+        let (ids, said) = interrupted(spawn(data, arguments), data, event);
         assert!(said.contains("interrupted; nothing is left behind"), "{said}");
         clear(data, &ids, event);
     }

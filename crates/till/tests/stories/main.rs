@@ -50,3 +50,4 @@ mod reuse;
 mod runs;
 mod s2i;
 mod support;
+mod windows;

@@ -66,6 +66,7 @@ pub(super) fn plan(spec: &CartridgeSpec, request: &Request<'_>) -> Result<Decisi
         contract: "cartridge".to_owned(),
         environment: request.environment.to_owned(),
         machine: None,
+        system: None,
         base: request.base.map(|base| base.digest.clone()),
         source: Some(plan::Source { commit: request.source.commit.clone(), tree: request.source.tree() }),
         stages: vec![gear, app],

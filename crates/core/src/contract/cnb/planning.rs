@@ -156,6 +156,7 @@ impl Planner<'_> {
             contract: "cnb".to_owned(),
             environment: request.environment.to_owned(),
             machine: None,
+            system: None,
             base: Some(self.builder.clone()),
             source: Some(plan::Source { commit: request.source.commit.clone(), tree: request.source.tree() }),
             stages: vec![build, layers(&known.digest)],

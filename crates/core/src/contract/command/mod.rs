@@ -17,6 +17,8 @@ pub use spec::{
     WhenSpec,
 };
 
+pub(crate) use planning::PATH;
+
 use super::{Collected, Conclusion, Contract, PlanError, Request, conclude};
 use crate::dockerfile::spec::Choice;
 use crate::model::{AppFile, SourceView};

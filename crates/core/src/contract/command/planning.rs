@@ -14,7 +14,7 @@ use crate::plan::{
 };
 
 /// What a process or step finds when neither base nor app says otherwise.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 pub(super) fn reads(spec: &CommandSpec, source: &SourceView) -> Vec<String> {
     let steps = spec.step.iter().chain(&spec.test).filter_map(|step| step.when.as_ref());
@@ -40,6 +40,7 @@ pub(super) fn plan(spec: &CommandSpec, request: &Request<'_>) -> Result<Plan, Pl
         contract: "command".to_owned(),
         environment: request.environment.to_owned(),
         machine: None,
+        system: None,
         base: request.base.map(|base| base.digest.clone()),
         source: Some(plan::Source { commit: request.source.commit.clone(), tree: request.source.tree() }),
         stages,

@@ -226,6 +226,19 @@ impl OneOrMany {
 }
 
 impl CommandSpec {
+    /// Says otherwise what the contract does not say itself: who runs it, what stands before one string, where the source goes.
+    pub(crate) fn otherwise(&mut self, user: &str, shell: &[&str], place: &str) {
+        if self.user == root() {
+            user.clone_into(&mut self.user);
+        }
+        if self.shell == sh() {
+            self.shell = shell.iter().map(|&word| word.to_owned()).collect();
+        }
+        if self.source == SourceSpec::default() {
+            place.clone_into(&mut self.source.at);
+        }
+    }
+
     /// What contradicts itself, in one sentence.
     pub fn check(&self) -> Result<(), String> {
         self.limits.check()?;

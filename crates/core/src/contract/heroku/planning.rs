@@ -139,6 +139,7 @@ impl Planner<'_> {
             contract: "heroku".to_owned(),
             environment: self.request.environment.to_owned(),
             machine: None,
+            system: None,
             base: self.request.base.map(|base| base.digest.clone()),
             source: Some(plan::Source { commit: source.commit.clone(), tree: source.tree() }),
             stages: vec![Stage {

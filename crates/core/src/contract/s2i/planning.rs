@@ -288,6 +288,7 @@ impl<'a> Builder<'a> {
             contract: "s2i".to_owned(),
             environment: self.request.environment.to_owned(),
             machine: None,
+            system: None,
             base: Some(self.base.digest.clone()),
             source: Some(source_of(self.request)),
             top: Footing::Stage(stages.len().saturating_sub(1)),

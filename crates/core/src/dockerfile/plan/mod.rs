@@ -86,6 +86,7 @@ impl Draft {
             contract: contract.to_owned(),
             environment: environment.to_owned(),
             machine: None,
+            system: None,
             base: None,
             source: None,
             stages: self.stages,
