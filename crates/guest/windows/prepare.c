@@ -98,27 +98,24 @@ static enum outcome do_unpack(struct job *job, struct line *line) {
 /* run RESTARTS DIRECTORY LINE */
 static enum outcome do_run(struct job *job, struct line *line) {
     bool may_restart = wcscmp(line->field[1], L"1") == 0;
-    if (job->state.begun && !may_restart) return failed(job, "it restarted the system");
-    if (!job->state.begun) {
-        job->state.begun = 1;
-        state_write(&job->state);
-        wchar_t *directory = *line->field[2] ? line->field[2] : NULL;
-        struct command command = { line->field[3], directory, variables_block(&job->variables) };
-        DWORD code = 0;
-        bool started = process_run(&command, NULL, hear, NULL, &code);
-        free(command.environment);
-        if (!started) return failed_by(job, "cannot start it");
-        if (may_restart && code == EXIT_RESTART) return restart(job, job->state.deed);
-        if (may_restart && (code == EXIT_INSTALLED || code == 1001)) {
-            port_word(job->state.nonce, "ended %d 0", job->state.deed);
-            return restart(job, job->state.deed + 1);
-        }
-        if (code != 0) {
-            port_word(job->state.nonce, "ended %d %lu", job->state.deed, code);
-            return FAILED;
-        }
+    /* Nobody knows how far it was. */
+    if (job->state.begun) return failed(job, "the system was restarted before it ended; exit code 3010 or 1003 asks for that");
+    job->state.begun = 1;
+    state_write(&job->state);
+    wchar_t *directory = *line->field[2] ? line->field[2] : NULL;
+    struct command command = { line->field[3], directory, variables_block(&job->variables) };
+    DWORD code = 0;
+    bool started = process_run(&command, NULL, hear, NULL, &code);
+    free(command.environment);
+    if (!started) return failed_by(job, "cannot start it");
+    if (may_restart && code == EXIT_RESTART) return restart(job, job->state.deed);
+    if (may_restart && (code == EXIT_INSTALLED || code == 1001)) {
+        port_word(job->state.nonce, "ended %d 0", job->state.deed);
+        return restart(job, job->state.deed + 1);
     }
-    return NEXT;
+    if (code == 0) return NEXT;
+    port_word(job->state.nonce, "ended %d %lu", job->state.deed, code);
+    return FAILED;
 }
 
 /* A line as `job_next` reads it. */

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 
 /// All cases, in the order of the table.
-pub(super) const CASES: [&str; 12] = ["W1", "W2", "W3", "W4", "W4b", "W5", "W6", "W7", "W8", "M1", "M2", "M3"];
+pub(super) const CASES: [&str; 13] = ["W1", "W2", "W3", "W4", "W4b", "W5", "W6", "W7", "W8", "M1", "M2", "M3", "M4"];
 
 /// Enough for a median that one disturbance does not move.
 const RUNS: u32 = 5;

@@ -22,6 +22,11 @@ impl Till {
         Self { binary, data: data.to_owned(), log: place.join("till.log") }
     }
 
+    /// The same with a data directory that has nothing yet.
+    pub(super) fn with_data(&self, data: &Path) -> Self {
+        Self { binary: self.binary.clone(), data: data.to_owned(), log: self.log.clone() }
+    }
+
     pub(super) fn command(&self, words: &[&str]) -> Command {
         let mut command = tools::command(&self.binary);
         command.arg("--data").arg(&self.data).args(words);

@@ -257,6 +257,9 @@ fn show(base: &BaseEntry, lock: Option<&BaseLock>, screen: &Screen) {
     if let Some(origin) = base.about.external() {
         rows.push(("external", format!("from {}; it cannot be made again, only imported again", origin.source)));
     }
+    if let Some(system) = base.about.system() {
+        rows.push(("system", format!("{}, on a disk that only it reads", system.kind.as_str())));
+    }
     let contract = base.about.contract();
     rows.extend(contract.map(ContractSpec::expects).unwrap_or_default().into_iter().map(|what| ("expects", what)));
     if let Some(ContractSpec::Command(contract)) = contract {

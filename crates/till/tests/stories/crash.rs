@@ -333,6 +333,44 @@ pub fn killed_at(data: &Path, arguments: &[&str], events: &[&str]) {
     gone(data, &dead, "late");
 }
 
+#[test]
+fn vm_a_machine_whose_qemu_is_killed_has_ended_and_leaves_nothing() {
+    let (data, app) = (own_data(), crashing());
+    let data = data.path();
+    let path = app.path().to_str().unwrap();
+    let arguments = ["build", path, "--base", "crash", "--name", "qemu", "--in", "qemu"];
+    let mut child = spawn(data, &arguments);
+    assert!(followed(&mut child, &mut |said| said.contains("early 1\n")));
+    kill_qemu(data);
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(3) && said.contains("its machine was switched off"), "{said}");
+    clear(data, &BTreeSet::new(), "a step");
+    till_in(data, &arguments).ok();
+    let run = till_in(data, &["run", "qemu", "--detach", "--json"]).ok().json();
+    let id = run["instance"].as_str().unwrap();
+    kill_qemu(data);
+    until("it is seen as ended", || {
+        let list = till_in(data, &["ps", "--json"]).ok().json();
+        list["items"][0]["state"].as_str().unwrap().starts_with("ended")
+    });
+    till_in(data, &["stop", id]).ok();
+    clear(data, &BTreeSet::from([id.to_owned()]), "a run");
+}
+
+/// Kills the machines of a data directory.
+#[track_caller]
+fn kill_qemu(data: &Path) {
+    let ids: Vec<_> = instances(data).into_iter().collect();
+    let found: Vec<_> = processes(&ids).into_iter().filter(|line| line.contains("qemu-system")).collect();
+    assert!(!found.is_empty(), "there is a machine");
+    for line in found {
+        let pid = line.split(':').next().unwrap().parse().unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    }
+}
+
 /// Interrupts a build at an event. Answers with the instances that there were, and all that it said.
 fn interrupted(mut child: Child, data: &Path, event: &str) -> (BTreeSet<String>, String) {
     assert!(followed(&mut child, &mut |said| said.contains(event)), "there was no `{event}`");

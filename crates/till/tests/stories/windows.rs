@@ -147,7 +147,7 @@ fn vm_what_goes_wrong_in_a_system_that_stays_a_disk_says_whose_doing_it_is() {
             ("till.toml", "[limits]\nlog = \"1MiB\"\n"),
         ],
     );
-    let called = till(&["build", path, "--base", "little-fails", "--name", "little-again", "--json"]).ok();
+    let called = till(&["build", path, "--base", "little-fails", "--name", "little-again", "--json", "--afresh"]).ok();
     let notices = called.json()["notices"].to_string();
     assert!(notices.contains("the system restarts, as `build` asks for"), "{notices}");
     // One that hears nothing of what it is handed.
@@ -158,8 +158,6 @@ fn vm_what_goes_wrong_in_a_system_that_stays_a_disk_says_whose_doing_it_is() {
     let words = ["build", path, "--base", "little-deaf", "--name", "little-deaf"];
     let base = till_core::Fault::Base.exit_code().into();
     till(&words).failed(base, &["the system said nothing within", "docs/guide/windows.md"]);
-    let left = std::fs::read_dir(shared_data().join("instances")).unwrap().flatten().count();
-    assert_eq!(left, 0, "nothing of them is left");
 }
 
 #[test]
@@ -171,7 +169,7 @@ fn vm_a_build_in_a_system_that_is_killed_leaves_nothing() {
     till_in(data.path(), &["base", "import", &from, "--contract", contract.to_str().unwrap()]).ok();
     let app = little_app("echo builds; echo made it > made; sync; sleep 1");
     let arguments = ["build", app.path().to_str().unwrap(), "--base", "little", "--name", "killed", "--afresh"];
-    crate::crash::killed_at(data.path(), &arguments, &["→ start", "builds", "→ shutdown", "→ snapshot", "→ boot"]);
+    crate::crash::killed_at(data.path(), &arguments, &["→ start", "builds", "→ snapshot"]);
     // Its disk is what it was.
     for blob in std::fs::read_dir(data.path().join("images/blobs/sha256")).unwrap().flatten() {
         let digest = till_core::Digest::of_reader(&mut std::fs::File::open(blob.path()).unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! M1 to M3: virtual machines. What they are compared with is what anybody has without us: a whole system, booted from its disk.
+//! M1 to M4: virtual machines. What they are compared with is what anybody has without us: a whole system, booted from its disk.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -64,6 +64,28 @@ pub(super) fn base(stage: &Stage) -> Result<Case<'_>> {
     let ours = Contestant::ours(move |_| Ok(stage.till.run(&["base", "export", "system", &target])?.sample));
     let title = "a base whose packages are there, as a disk that boots";
     Ok(Case { idle: 1, parts: vec![Part::whole(title, Wanted::Seconds(5.0), None)], contestants: vec![ours] })
+}
+
+/// M4: the same where nothing is there yet: packages are fetched, the base is made, and the base below it.
+pub(super) fn cold(stage: &Stage) -> Result<Case<'_>> {
+    app(stage)?;
+    let system = stage.folder("system")?.display().to_string();
+    let below = stage.examples.join("../../bases/debian").display().to_string();
+    let ours = Contestant::ours(move |_| {
+        let folder = stage.folder("m4")?;
+        let till = stage.till.with_data(&folder.join("data"));
+        let target = format!("disk:{}", folder.join("disk.raw").display());
+        let lock = folder.join("lock").display().to_string();
+        let ((), sample) = costs(&[], || {
+            till.ask(&["base", "build", &below, "--lock", &lock])?;
+            till.ask(&["base", "build", &system])?;
+            till.ask(&["base", "export", "system", &target]).map(drop)
+        })?;
+        std::fs::remove_dir_all(&folder)?;
+        Ok(sample)
+    });
+    let title = "a base as a disk that boots, from nothing";
+    Ok(Case { idle: 1, parts: vec![Part::whole(title, Wanted::Seconds(40.0), None)], contestants: vec![ours] })
 }
 
 /// Makes the base, and gives the source of an app.

@@ -33,6 +33,7 @@ pub(super) fn measure(stage: &Stage, name: &'static str) -> Result<Vec<Figures>>
         "M1" => machines::step(stage)?,
         "M2" => machines::export(stage)?,
         "M3" => machines::base(stage)?,
+        "M4" => machines::cold(stage)?,
         _ => bail!("there is no case {name}"),
     };
     turns::measure(case, name, stage.runs, written)
